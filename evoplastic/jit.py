@@ -1,0 +1,185 @@
+"""Compiled kernels: one decorator, one cache folder, one way to leave a kernel open to new types.
+
+A *kernel* takes numbers and arrays (also inside NamedTuples) and is compiled by Numba on its first call.
+An *open function* is the hole in a kernel that a rule, network, modulation or task fills: its body is the
+like-named method of its first argument's class, found by type while compiling, so it costs nothing at run time
+and the kernel has no ladder of cases.
+
+Numba's own cache looks only at the file that holds a kernel and would go on serving old code after an edit in
+another file. Ours lives in a folder named by a hash of all the package's sources, so an edit anywhere compiles anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import inspect
+import os
+import re
+import shutil
+import stat
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numba
+import numpy as np
+import platformdirs
+from numba.core import caching
+from numba.extending import overload
+
+PACKAGE = Path(__file__).resolve().parent
+KEPT_HASHES = 5
+_HASH = r"[0-9a-f]{16}(-[0-9a-f]+)?"  # what a folder of ours is called
+
+F = TypeVar("F", bound=Callable[..., Any])
+S = TypeVar("S", bound=NamedTuple)
+
+
+@functools.cache
+def source_hash() -> str:
+    """Return 16 hex digits naming the package's Python sources (paths and bytes)."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def cache_folder() -> Path:
+    """Return the folder of this source hash's compiled kernels, made if needed, oldest hashes dropped.
+
+    `$EVOPLASTIC_CACHE`, else the user's cache folder, else a private temporary one with a warning. A folder that
+    another user owns or may write is refused: Numba's cache index is a pickle, so whoever writes it runs code here.
+    """
+    try:
+        root = _cache_root()
+        folder = _private_folder(root / source_hash())
+    except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home
+        folder = Path(tempfile.mkdtemp(prefix="evoplastic-"))
+        warnings.warn(
+            f"compiled kernels are kept only for this process in {folder}: {error}; "
+            "set EVOPLASTIC_CACHE to a folder of your own that you can write",
+            stacklevel=2,
+        )
+    else:
+        _drop_oldest(root, keep=folder)
+    return folder
+
+
+def _cache_root() -> Path:
+    chosen = os.environ.get("EVOPLASTIC_CACHE")
+    return Path(chosen).expanduser().absolute() if chosen else Path(platformdirs.user_cache_dir("evoplastic"))
+
+
+def _private_folder(folder: Path) -> Path:
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
+    for path in (folder, folder.parent):
+        status = path.stat()
+        if status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise PermissionError(f"{path} is owned or writable by others")
+    return folder
+
+
+def _drop_oldest(root: Path, keep: Path) -> None:
+    os.utime(keep)
+    made = {}
+    for path in root.iterdir():
+        if re.fullmatch(_HASH, path.name):
+            with contextlib.suppress(OSError):  # another process may be dropping it too
+                made[path] = path.stat().st_mtime
+    for path in sorted(made, key=made.__getitem__)[:-KEPT_HASHES]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+class _Locator(caching._CacheLocator):
+    """Places a kernel's cache by its module's path inside the package, so that copies of the package share it."""
+
+    def __init__(self, function: Callable[..., Any], file: str):
+        path = Path(file).resolve()
+        self._folder = cache_folder() / path.relative_to(PACKAGE).with_suffix("")
+        self._stamp = hashlib.sha256(path.read_bytes()).hexdigest()
+        self._line = function.__code__.co_firstlineno
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], file: str) -> _Locator:
+        return cls(function, file)
+
+    def get_cache_path(self) -> str:
+        return str(self._folder)
+
+    def get_source_stamp(self) -> str:
+        return self._stamp
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+
+class _CacheImpl(caching.CompileResultCacheImpl):
+    _locator_classes = [_Locator]
+
+
+class _KernelCache(caching.FunctionCache):
+    _impl_class = _CacheImpl
+
+
+def kernel(function: F) -> F:
+    """Compile `function` on its first call, without the GIL, cached on disk; no fastmath, so its bits are its own."""
+    dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
+    if not numba.config.DISABLE_JIT and Path(inspect.getfile(function)).resolve().is_relative_to(PACKAGE):
+        dispatcher._cache = _KernelCache(function)
+    return dispatcher  # type: ignore[no-any-return]
+
+
+def open_function(stub: F) -> F:
+    """Return a function whose body is the like-named method of its first argument's class.
+
+    Compiled code resolves it by type at compile time, plain Python by type at call time. The method's parameter
+    names must equal the stub's. A class without the method cannot be compiled; contract tests say so first.
+    """
+    name = stub.__name__
+
+    def python(*args: Any) -> Any:
+        return getattr(type(args[0]), name)(*args)
+
+    def resolve(*args: Any) -> Any:
+        return getattr(getattr(args[0], "instance_class", None), name, None)
+
+    resolve.__signature__ = inspect.signature(stub)
+    overload(python, jit_options={"error_model": "numpy"})(resolve)
+    return functools.update_wrapper(python, stub)  # type: ignore[return-value]
+
+
+def pack(struct: S) -> S:
+    """Return `struct` with every field in its declared kind: the one border in front of kernels.
+
+    A field declared `float` becomes float32 and one declared `int` int64, whatever number it holds; arrays of floats
+    become float32 and of integers int64, contiguous, writable and aligned; nested structs are packed too. Anything
+    else (a read-only array, a Python float) would be another Numba type and compile the kernel again.
+    """
+    return type(struct)(*map(_pack_field, struct, _declared(type(struct))))
+
+
+@functools.cache
+def _declared(kind: type[NamedTuple]) -> tuple[str, ...]:
+    """Return the name of each field's declared type, however the module spells its annotations."""
+    hints = [kind.__annotations__[field] for field in kind._fields]
+    return tuple(str(getattr(hint, "__forward_arg__", getattr(hint, "__name__", hint))) for hint in hints)
+
+
+def _pack_field(value: Any, declared: str) -> Any:
+    if isinstance(value, tuple):
+        return pack(value)  # type: ignore[type-var]
+    scalar = {"float": np.float32, "int": np.int64}.get(declared)
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub" or (scalar is not None and array.ndim):
+        raise TypeError(f"a kernel takes numbers and arrays, got {value!r} for a field declared {declared}")
+    if scalar is not None:
+        return scalar(value)
+    dtype = np.float32 if array.dtype.kind == "f" else np.int64
+    return np.require(array, dtype=dtype, requirements=["C", "W", "A", "O"])

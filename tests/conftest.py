@@ -1,0 +1,127 @@
+"""What kernel tests share: one small network, its lifetimes in the oracle's terms, and the same as kernel structs."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import naive
+import numpy as np
+
+import evoplastic
+from evoplastic.modulation.loss import LossSettings
+from evoplastic.modulation.network import NetworkControlledSettings
+from evoplastic.modulation.none import UnmodulatedSettings
+from evoplastic.networks.leaky import LeakySettings
+from evoplastic.networks.roles import place
+from evoplastic.rollout import live
+from evoplastic.rules.node_perturbation import NodePerturbationSettings
+from evoplastic.tasks.boolean_settings import BooleanSettings, LevelSettings, PeriodSettings
+from evoplastic.tasks.truth_tables import Tables
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = Path(evoplastic.__file__).resolve().parent
+UNITS = 17  # 6 hidden ones; no multiple of the padding
+MODULATIONS = {
+    "loss per type": LossSettings(baseline="per_type"),
+    "loss": LossSettings(baseline="single"),
+    "network": NetworkControlledSettings(),
+    "none": UnmodulatedSettings(),
+}
+
+
+class Structs(NamedTuple):
+    """The first arguments of `live`, and what else it needs."""
+
+    network: Any
+    rule: Any
+    modulation: Any
+    task: Any
+    key: Any
+    trials: int
+
+
+def small_life(seed=0, units=UNITS, **changes) -> naive.Life:
+    """Return a short life of a random network that learns, with `changes`."""
+    rng = np.random.default_rng(seed)
+    roles = {role: list(units) for role, units in place(LeakySettings().roles, units).items()}
+    innate = rng.normal(0.0, 1.0 / np.sqrt(units), (units, units))
+    gain = rng.normal(0.5, 0.2, (units, units))
+    return naive.Life(innate, gain, roles, **changes)
+
+
+def structs(life: naive.Life) -> Structs:
+    """Return the structs that run `life`, built from the settings of a run file."""
+    trials = life.trials * (1 if life.newborn_blocks else len(life.tables))
+    network = LeakySettings(units=len(life.innate), tau_ms=life.tau, dt_ms=life.dt, initial_potential=life.start)
+    rule = NodePerturbationSettings(
+        eta=life.eta,
+        clip=life.clip,
+        trace_tau_ms=life.trace_tau,
+        probability=life.probability,
+        amplitude=life.amplitude,
+        unperturbed_ms=life.unperturbed,
+        burn_in_trials=life.burn_in,
+        quiet_trials=life.quiet,
+    )
+    names = [f"task{number}" for number in range(len(life.tables))]
+    periods = ("stimulus", "gap", "delay", "response", "pause", "feedback", "rest")
+    task = BooleanSettings(
+        battery=Tables(tables=dict(zip(names, life.tables))),
+        trials=life.trials,
+        tasks_per_life=len(life.tables),
+        newborn_tasks=life.newborn_blocks,
+        feedback="binary" if life.binary else "graded",
+        periods=PeriodSettings(**{period: getattr(life, period) for period in periods}),
+        levels=LevelSettings(
+            stimulus=life.stimulus_level, feedback=life.feedback_level, echo=life.echo_level, bias=life.bias_level
+        ),
+    ).build(names, network.places(), life.dt)
+    lesions = {"shuffled": np.int64(life.shuffled), "reset_activity": np.int64(life.reset_activity)}
+    return Structs(
+        network.build(life.innate.T, life.gain.T),
+        rule.build(life.dt, trials),
+        MODULATIONS[life.modulation].build(network.places()),
+        task._replace(**lesions),
+        np.uint64(life.key),
+        life.trials * len(life.tables),
+    )
+
+
+def lived(life: naive.Life | Structs, kernel=live) -> naive.Record:
+    """Return what `kernel` makes of a life."""
+    built = structs(life) if isinstance(life, naive.Life) else life
+    scores = np.full((built.trials, 3), np.nan, np.float32)
+    plastic = np.full_like(built.network.innate, np.nan)
+    with np.errstate(over="ignore"):  # plain Python's Philox wraps around, as it must
+        kernel(*built[:5], plastic, scores)
+    units = plastic.shape[0]
+    assert not plastic[:, units:].any(), "padding must stay 0"
+    return naive.Record(*scores.T, plastic[:, :units].T)
+
+
+def same_life(ours: naive.Record, theirs: naive.Record) -> None:
+    """Assert that two records of a life agree as closely as float32 lets them."""
+    np.testing.assert_array_equal(ours.correct, theirs.correct, "correct")
+    for name in ("loss", "cost", "plastic"):
+        np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def child(code: str, **environment: str) -> str:
+    """Return what `code` prints in a new Python process that can import these tests and the same package."""
+    paths = {"PYTHONPATH": str(PACKAGE.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parent,
+        env={**os.environ, **paths, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+__all__ = ["PACKAGE", "ROOT", "Structs", "child", "lived", "replace", "same_life", "small_life", "structs"]
