@@ -1,0 +1,11 @@
+"""Third factors. A new one is a file here and a line in MODULATIONS."""
+
+from evoplastic.modulation.loss import LossSettings
+from evoplastic.modulation.network import NetworkControlledSettings
+from evoplastic.modulation.none import UnmodulatedSettings
+
+MODULATIONS = {
+    "loss": LossSettings,
+    "network_controlled": NetworkControlledSettings,
+    "none": UnmodulatedSettings,
+}

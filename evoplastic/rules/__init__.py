@@ -1,0 +1,6 @@
+"""Plasticity rules. A new one is a file here and a line in RULES."""
+
+from evoplastic.rules.fixed import FixedSettings
+from evoplastic.rules.node_perturbation import NodePerturbationSettings
+
+RULES = {"fixed": FixedSettings, "node_perturbation": NodePerturbationSettings}

@@ -1,0 +1,149 @@
+"""Boolean functions of stimuli shown one after another: a truth table is a task.
+
+A trial shows k binary stimuli in turn, waits, reads two mirror-symmetric response units, then feeds back. Bit 1 puts
++level on the first stimulus unit and -level on the second, bit 0 the opposite. Graded loss, over the response period:
+
+    L = mean over steps of sum over the two response units of (y - target)^2,   target .9 for the asked unit, .1 other
+
+Feedback units carry level * L (published) or +-level for correct or not (binary). The echo unit of the chosen response
+carries level, so the network knows what it did. Source: Miconi 2023, in the trial format of Yang et al. 2019.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoplastic.modulation.contract import Outcome
+from evoplastic.random import FEEDBACK, STIMULI, below, philox
+from evoplastic.tasks.contract import CORRECT, LOSS
+
+_ZERO = np.float32(0.0)
+_ONE = np.float32(1.0)
+_TWO = np.float32(2.0)
+_HIGH, _LOW = np.float32(0.9), np.float32(0.1)
+
+
+class Trial(NamedTuple):
+    kind: int  # the stimuli as a binary number, first stimulus highest
+    target: int  # the response that is right
+    response: int  # the response given, once the response period is over
+    loss: float
+    evidence: float  # summed output of response unit 1 minus unit 0
+    fed_loss: float  # what is fed back: the loss, or its binary form, or another trial's
+
+
+class Units(NamedTuple):
+    """First unit and one past the last of each role."""
+
+    stimulus: int
+    feedback: int
+    feedback_end: int
+    bias: int
+    bias_end: int
+    echo: int
+    echo_end: int
+    response: int
+
+
+class Periods(NamedTuple):
+    """The trial's timeline, in steps. Stimulus i is on during [i * onset, i * onset + stimulus)."""
+
+    stimuli: int  # how many, k
+    stimulus: int
+    onset: int
+    response: int
+    response_end: int
+    feedback: int
+    feedback_end: int
+    trial: int
+
+
+class Levels(NamedTuple):
+    stimulus: float
+    feedback: float
+    echo: float
+    bias: float
+
+
+class BooleanTask(NamedTuple):
+    tables: NDArray  # (blocks, 2^k) int64 of 0 and 1: one truth table per block of trials
+    units: Units
+    periods: Periods
+    levels: Levels
+    block_trials: int
+    newborn_blocks: int  # 1: each block starts from newborn weights
+    binary: int  # 1: feedback tells only right or wrong
+    shuffled: int  # 1: feedback is that of a random earlier trial (lesion)
+    reset_activity: int  # 1: activity goes to rest before each trial (lesion)
+
+    def steps_per_trial(task):
+        return task.periods.trial
+
+    def kinds(task):
+        return task.tables.shape[1]
+
+    def feedback_step(task):
+        return task.periods.feedback
+
+    def age_at(task, trial):
+        return trial % task.block_trials if task.newborn_blocks else trial
+
+    def resets_activity(task):
+        return task.reset_activity != 0
+
+    def begin_trial(task, key, trial, scores):
+        kind = below(philox(key, STIMULI, np.uint64(trial))[0], task.tables.shape[1])
+        target = task.tables[trial // task.block_trials, kind]
+        fed_loss = -_ONE
+        if task.shuffled and trial > 0:
+            earlier = below(philox(key, FEEDBACK, np.uint64(trial))[0], trial)
+            fed_loss = _ONE - scores[earlier, CORRECT] if task.binary else scores[earlier, LOSS]
+        return Trial(kind, target, 0, _ZERO, _ZERO, fed_loss)
+
+    def clamp(task, state, step, rates):
+        units, periods, levels = task.units, task.periods, task.levels
+        level = _ZERO
+        if step < periods.stimuli * periods.onset:
+            shown, within = step // periods.onset, step % periods.onset
+            if within < periods.stimulus:
+                level = levels.stimulus if (state.kind >> (periods.stimuli - 1 - shown)) & 1 else -levels.stimulus
+        rates[units.stimulus] = level
+        rates[units.stimulus + 1] = -level
+        for unit in range(units.bias, units.bias_end):
+            rates[unit] = levels.bias
+        feeding = periods.feedback <= step < periods.feedback_end
+        fed = _ZERO
+        if feeding:
+            fed = levels.feedback * (_ONE - _TWO * state.fed_loss if task.binary else state.fed_loss)
+        for unit in range(units.feedback, units.feedback_end):
+            rates[unit] = fed
+        for unit in range(units.echo, units.echo_end):
+            rates[unit] = levels.echo if feeding and unit - units.echo == state.response else _ZERO
+        if not periods.response <= step < periods.response_end:
+            rates[units.response] = _ZERO
+            rates[units.response + 1] = _ZERO
+
+    def collect(task, state, step, rates):
+        if not task.periods.response <= step < task.periods.response_end:
+            return state
+        no, yes = rates[task.units.response], rates[task.units.response + 1]
+        off_no = no - (_LOW if state.target else _HIGH)
+        off_yes = yes - (_HIGH if state.target else _LOW)
+        steps = np.float32(task.periods.response_end - task.periods.response)
+        loss = state.loss + (off_no * off_no + off_yes * off_yes) / steps
+        evidence = state.evidence + (yes - no)
+        response = 1 if evidence > _ZERO else 0
+        fed_loss = state.fed_loss
+        if step == task.periods.response_end - 1 and fed_loss < _ZERO:
+            fed_loss = (_ZERO if response == state.target else _ONE) if task.binary else loss
+        return Trial(state.kind, state.target, response, loss, evidence, fed_loss)
+
+    def outcome(task, state):
+        return Outcome(state.fed_loss, state.kind)
+
+    def end_trial(task, state, score):
+        score[LOSS] = state.loss
+        score[CORRECT] = _ONE if state.response == state.target else _ZERO

@@ -1,0 +1,159 @@
+"""The Boolean task family of a run file: which truth tables, which are withheld, the timeline of a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+
+from evoplastic.errors import UserError
+from evoplastic.jit import pack
+from evoplastic.tasks.boolean import BooleanTask, Levels, Periods, Units
+from evoplastic.tasks.truth_tables import (
+    Battery,
+    RandomPairs,
+    Spec,
+    Tables,
+    complementary_pairs,
+    negation_of,
+    stimuli_of,
+)
+
+Milliseconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class PeriodSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Lengths in ms; stimulus and gap repeat for each stimulus, the last gap is replaced by the delay."""
+
+    stimulus: Milliseconds = 160.0
+    gap: Milliseconds = 40.0
+    delay: Milliseconds = 140.0
+    response: Milliseconds = 200.0
+    pause: Milliseconds = 20.0
+    feedback: Milliseconds = 200.0
+    rest: Milliseconds = 80.0
+
+    def steps(self, stimuli: int, dt_ms: float) -> Periods:
+        """Return the timeline in steps of `dt_ms`; UserError if a length is no whole number of steps."""
+        count = {}
+        for name in self.__struct_fields__:
+            length = getattr(self, name) / dt_ms
+            if abs(length - round(length)) > 1e-6:
+                raise UserError(
+                    f"task.periods.{name} must be a multiple of network.dt_ms = {dt_ms}, got {getattr(self, name)}"
+                )
+            count[name] = round(length)
+        for name in ("stimulus", "response", "feedback"):
+            if count[name] < 1:
+                raise UserError(f"task.periods.{name} must be at least one step of {dt_ms} ms, got 0")
+        onset = count["stimulus"] + count["gap"]
+        response = (stimuli - 1) * onset + count["stimulus"] + count["delay"]
+        response_end = response + count["response"]
+        feedback = response_end + count["pause"]
+        feedback_end = feedback + count["feedback"]
+        return Periods(
+            stimuli,
+            count["stimulus"],
+            onset,
+            response,
+            response_end,
+            feedback,
+            feedback_end,
+            feedback_end + count["rest"],
+        )
+
+
+class LevelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Outputs that clamped units are held at."""
+
+    stimulus: float = 3.0
+    feedback: float = 3.0
+    echo: float = 3.0
+    bias: float = 1.0
+
+
+class BooleanSettings(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="boolean"
+):
+    """Boolean functions of stimuli shown in turn; defaults are the published timeline."""
+
+    battery: Spec | RandomPairs | Tables = Spec(name="boolean2")
+    withheld: tuple[str, ...] = ()  # never met in evolution; their negations are withheld with them
+    alternate_halves: bool = False  # pairs of generations meet the even, then the odd tasks of the battery
+    trials: Annotated[int, msgspec.Meta(ge=1)] = 400  # per task
+    tasks_per_life: Annotated[int, msgspec.Meta(ge=1)] = 1
+    newborn_tasks: bool = False  # each task of a life starts from newborn weights
+    feedback: Literal["graded", "binary"] = "graded"
+    periods: PeriodSettings = PeriodSettings()
+    levels: LevelSettings = LevelSettings()
+
+    def resolve(self) -> BooleanSettings:
+        """Return the settings with truth tables written out and withheld tasks completed by their negations."""
+        battery = self.battery.resolve()
+        for name in self.withheld:
+            negation_of(battery.tables, name)
+        pairs = complementary_pairs(battery.tables, self.withheld)
+        withheld = tuple(name for pair in pairs for name in pair)
+        resolved = msgspec.structs.replace(self, battery=battery, withheld=withheld)
+        for generation in (0, 2):
+            if not resolved.eligible(generation):
+                raise UserError("task.withheld leaves no task to evolve on; withhold fewer tasks")
+        return resolved
+
+    @property
+    def tables(self) -> Battery:
+        """The battery's truth tables; the settings must be resolved."""
+        assert isinstance(self.battery, Tables), "resolve() the settings first"
+        return self.battery.tables
+
+    @property
+    def stimuli(self) -> int:
+        return stimuli_of(next(iter(self.tables.values())))
+
+    @property
+    def life_trials(self) -> int:
+        return self.trials * self.tasks_per_life
+
+    def training(self) -> list[str]:
+        """Return the tasks that evolution may meet, in battery order."""
+        return [name for name in self.tables if name not in self.withheld]
+
+    def eligible(self, generation: int) -> list[str]:
+        """Return the tasks that `generation` draws from."""
+        if not self.alternate_halves:
+            return self.training()
+        half = (generation // 2) % 2
+        return [name for number, name in enumerate(self.tables) if number % 2 == half and name not in self.withheld]
+
+    def build(self, names: Sequence[str], places: dict[str, range], dt_ms: float) -> BooleanTask:
+        """Return the packed task of a life: one block of trials for each of `names`."""
+        for role, needed in (("stimulus", {2}), ("response", {2}), ("echo", {0, 2})):
+            if len(places[role]) not in needed:
+                raise UserError(f"the boolean task needs {role} units {sorted(needed)}, got {len(places[role])}")
+        rows = np.array([[int(digit) for digit in self.tables[name]] for name in names])
+        units = Units(
+            places["stimulus"].start,
+            places["feedback"].start,
+            places["feedback"].stop,
+            places["bias"].start,
+            places["bias"].stop,
+            places["echo"].start,
+            places["echo"].stop,
+            places["response"].start,
+        )
+        levels = self.levels
+        return pack(
+            BooleanTask(
+                tables=rows,
+                units=units,
+                periods=self.periods.steps(self.stimuli, dt_ms),
+                levels=Levels(levels.stimulus, levels.feedback, levels.echo, levels.bias),
+                block_trials=self.trials,
+                newborn_blocks=int(self.newborn_tasks),
+                binary=int(self.feedback == "binary"),
+                shuffled=0,
+                reset_activity=0,
+            )
+        )

@@ -1,0 +1,45 @@
+"""Finding and reading task specs: JSON files that describe tasks as data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from evoplastic.errors import UserError, nearest
+
+PACKAGE_DATA = Path(__file__).resolve().parents[1] / "task_specs"
+CHECKOUT = Path(__file__).resolve().parents[2] / "task_specs"
+
+
+def find_spec(name: str) -> Path:
+    """Return the spec file `name`: an explicit path, else packaged data, else the checkout's `task_specs/`."""
+    if name.endswith(".json"):
+        path = Path(name)
+        if not path.is_file():
+            raise UserError(f"task spec {name} does not exist; give the path of a .json file or one of {spec_names()}")
+        return path
+    for folder in (PACKAGE_DATA, CHECKOUT):
+        path = folder / f"{name}.json"
+        if path.is_file():
+            return path
+    raise UserError(f"task spec {name!r} is unknown; choose one of {spec_names()}{nearest(name, spec_names())}")
+
+
+def spec_names() -> list[str]:
+    """Return the names of the specs that come with the package."""
+    folder = PACKAGE_DATA if PACKAGE_DATA.is_dir() else CHECKOUT
+    return sorted(path.stem for path in folder.glob("*.json"))
+
+
+def read_spec(name: str, kind: str) -> dict[str, Any]:
+    """Return the content of spec `name`, whose format must be `kind`, version 1."""
+    path = find_spec(name)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"task spec {path} cannot be read: {error}") from error
+    found = (content.get("format"), content.get("version")) if isinstance(content, dict) else (None, None)
+    if found != (kind, 1):
+        raise UserError(f"task spec {path} must be of format {kind!r} version 1, got {found[0]!r} version {found[1]!r}")
+    return content

@@ -1,0 +1,98 @@
+"""Third factors by hand: what is told to the rule, what is remembered, what it costs."""
+
+import numpy as np
+import pytest
+
+from evoplastic.errors import UserError
+from evoplastic.modulation import MODULATIONS
+from evoplastic.modulation.contract import Outcome, every_step, memory, modulate
+from evoplastic.modulation.loss import LossSettings
+from evoplastic.modulation.network import NetworkControlledSettings
+from evoplastic.modulation.none import UnmodulatedSettings
+
+PLACES = {"modulator": range(1, 3)}
+PUBLISHED = LossSettings().build(PLACES)
+SINGLE = LossSettings(baseline="single").build(PLACES)
+NETWORK = NetworkControlledSettings().build(PLACES)
+NONE = UnmodulatedSettings().build(PLACES)
+
+
+def told(modulation, outcomes, rates=None):
+    """Return the third factors and costs that a newborn modulation gives for (loss, kind) after (loss, kind)."""
+    remembered, modulators, told = memory(modulation, 4), np.zeros(1, np.float32), []
+    for step, (loss, kind) in enumerate(outcomes):
+        row = np.zeros(4, np.float32) if rates is None else np.array(rates[step], np.float32)
+        cost = modulate(modulation, remembered, Outcome(np.float32(loss), kind), row, modulators)
+        told.append((modulators[0], cost))
+    return np.array(told)
+
+
+def test_external_factor_is_the_improvement_over_the_baseline_times_the_baseline():
+    # L_0: 0 -> .08 -> .122; m = -L_0 (L - L_0), with the baseline before its update
+    expected = [0.0, -0.08 * (0.5 - 0.08), -0.122 * (0.0 - 0.122)]
+    np.testing.assert_allclose(told(PUBLISHED, [(0.8, 0), (0.5, 0), (0.0, 0)])[:, 0], expected, rtol=1e-5)
+
+
+def test_baseline_per_type_does_not_hear_of_other_types():
+    alone = told(PUBLISHED, [(0.8, 3), (0.5, 3)])[-1, 0]
+    between = told(PUBLISHED, [(0.8, 3), (0.1, 0), (0.9, 2), (0.5, 3)])[-1, 0]
+    assert between == alone != 0
+
+
+def test_single_baseline_does_not_know_the_type():
+    losses = [0.8, 0.1, 0.9, 0.5]
+    one = told(SINGLE, [(loss, 0) for loss in losses])
+    np.testing.assert_array_equal(told(SINGLE, list(zip(losses, [3, 0, 2, 1]))), one)
+    np.testing.assert_array_equal(told(PUBLISHED, [(loss, 0) for loss in losses]), one)
+
+
+def test_better_than_expected_is_positive():
+    better, worse = (told(PUBLISHED, [(0.8, 0), (loss, 0)])[-1, 0] for loss in (0.01, 0.5))
+    assert better > 0 > worse
+
+
+def test_network_controls_its_own_factor_and_pays_for_jumps():
+    rates = [[9, 0.5, 0.1, 9], [9, -0.2, 0.4, 9], [9, -0.2, 0.4, 9]]
+    factors, costs = told(NETWORK, [(1.0, 0)] * 3, rates).T
+    np.testing.assert_allclose(factors, [0.4, -0.6, -0.6], rtol=1e-6)
+    np.testing.assert_allclose(costs, [0.27 * 0.4**2, 0.27 * 1.0**2, 0.0], rtol=1e-6)
+
+
+def test_unmodulated_factor_is_one():
+    np.testing.assert_array_equal(told(NONE, [(0.0, 0), (2.0, 3)]), [[1, 0], [1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("modulation", "at_every_step"), [(PUBLISHED, False), (SINGLE, False), (NETWORK, True), (NONE, False)]
+)
+def test_only_the_network_acts_at_every_step(modulation, at_every_step):
+    assert every_step(modulation) == at_every_step
+
+
+@pytest.mark.parametrize("modulation", [PUBLISHED, SINGLE, NETWORK, NONE])
+def test_strength_scales_the_factor_and_nothing_else(modulation):
+    outcomes, rates = [(0.8, 0), (0.5, 0), (0.1, 0)], [[0, 0.5, 0.1, 0], [0, -0.2, 0.4, 0], [0, 0.1, 0.1, 0]]
+    whole = told(modulation, outcomes, rates)
+    cut = told(modulation._replace(strength=np.float32(0.0)), outcomes, rates)
+    assert whole[:, 0].any() and not cut[:, 0].any()
+    np.testing.assert_array_equal(cut[:, 1], whole[:, 1])
+
+
+@pytest.mark.parametrize("modulation", [PUBLISHED, SINGLE])
+def test_baseline_of_a_faultless_learner_never_becomes_subnormal(modulation):
+    remembered, modulators = memory(modulation, 4), np.zeros(1, np.float32)
+    for trial in range(1200):
+        modulate(modulation, remembered, Outcome(np.float32(trial == 0), 0), np.zeros(4, np.float32), modulators)
+        for value in (remembered[0], modulators[0]):
+            assert value == 0 or abs(value) >= np.finfo(np.float32).smallest_normal, f"after trial {trial}"
+
+
+@pytest.mark.parametrize("units", [0, 1, 3])
+def test_network_control_without_its_two_units_is_refused(units):
+    with pytest.raises(UserError, match=f"needs 2 modulator units, got {units}"):
+        NetworkControlledSettings().build({"modulator": range(units)})
+
+
+def test_modulations_are_named_by_their_tags():
+    tags = {name: settings.__struct_config__.tag for name, settings in MODULATIONS.items()}
+    assert tags == {name: name for name in MODULATIONS}
