@@ -1,0 +1,303 @@
+"""The run folder: everything one run leaves behind, and enough to continue it bit for bit.
+
+    runs/<name>/  config.toml    what was asked, complete
+                  manifest.json  what it ran on: versions, CPU, command, lineage
+                  metrics.jsonl  one record per generation, functions of config and seed alone
+                  events.jsonl   what happened when: seconds, workers, restarts; never compared
+                  checkpoints/  evaluation/  analysis/  lock
+
+Files are replaced whole or appended by whole lines, so a kill at any moment leaves a folder that can be resumed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import errno
+import itertools
+import json
+import math
+import os
+import platform
+import re
+import shutil
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import evoplastic
+from evoplastic import checkpoints
+from evoplastic.checkpoints import Checkpoint, Migration, migrated, write_whole
+from evoplastic.errors import UserError, writing
+from evoplastic.lock import RunLock
+
+MANIFEST = "evoplastic.manifest"
+METRICS = "evoplastic.metrics"
+EVENTS = "evoplastic.events"
+MIGRATIONS: dict[int, Migration] = {}  # manifest version N -> N + 1
+METRICS_MIGRATIONS: dict[int, Migration] = {}  # metrics record version N -> N + 1
+
+_SUBFOLDERS = ("checkpoints", "evaluation", "analysis")
+_PACKAGES = ("numpy", "numba", "llvmlite", "scipy", "cma", "msgspec", "ray")
+_CPU_FEATURES = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512dq", "avx512bw", "avx512vl", "asimd", "sve", "sve2")
+
+
+class RunFolder:
+    """One run on disk. Reading needs no lock; whoever writes holds `lock()` while doing so."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._metrics = path / "metrics.jsonl"
+        self._checkpoints = path / "checkpoints"
+        self._lock: RunLock | None = None
+
+    @classmethod
+    def create(
+        cls, runs_dir: Path, name: str | None, default_name: str, config_toml: str, manifest: Mapping[str, Any]
+    ) -> RunFolder:
+        """Make a run folder named `name`, which must be new, or `default_name`, then `-2`, `-3`; or leave nothing."""
+        path = _new_folder(runs_dir, name, default_name)
+        try:
+            with writing(path):
+                for subfolder in _SUBFOLDERS:
+                    (path / subfolder).mkdir()
+            write_whole(path / "config.toml", config_toml.encode())
+            write_json(path / "manifest.json", manifest)  # last: it is what makes the folder a run
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: str | Path, runs: Path | None = None) -> RunFolder:
+        """Return the run at `path`, or named so in the folder `runs` (None: the default one); else UserError."""
+        runs = runs or runs_dir(None)
+        for candidate in (Path(path), runs / path):
+            if _is_run(candidate):
+                _read_manifest(candidate)  # one that cannot be read is refused here, not in the middle of a run
+                return cls(candidate)
+        raise UserError(f"{str(path)!r} is not a run folder; {_nearest_runs(Path(path), runs)}")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The run file as it was resolved, not yet validated."""
+        path = self.path / "config.toml"
+        try:
+            return tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} could not be read: {error}; restore it or start the run anew") from error
+
+    def replace_config(self, config_toml: str) -> None:
+        """Make config.toml say what the run goes on with, such as another total of generations."""
+        write_whole(self.path / "config.toml", config_toml.encode())
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the run ran on, in the newest version of the format."""
+        return _read_manifest(self.path)
+
+    def lock(self, break_lock: bool = False) -> RunLock:
+        """Return the run's lock, to be entered; checkpoints are written only while no one else has taken it."""
+        self._lock = RunLock(self.path, break_lock)
+        return self._lock
+
+    def append_metrics(self, record: Mapping[str, Any]) -> None:
+        """Append one generation's record; its values may depend on config and seed alone."""
+        if "generation" not in record:
+            raise ValueError(f"a metrics record must have 'generation', got the keys {sorted(record)}")
+        _append_line(self._metrics, _metrics_line(record))
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Return the records, oldest first; a torn last line is left out."""
+        return list(_read_records(self._metrics))
+
+    def rewind_metrics(self, generation: int) -> None:
+        """Keep exactly the records of generations before `generation`; done before a resumed run appends."""
+        with writing(self.path):
+            checkpoints.remove_leftovers(self.path)
+        kept = [_metrics_line(record) for record in self.metrics() if record["generation"] < generation]
+        write_whole(self._metrics, b"".join(kept))
+
+    def append_event(self, kind: str, **facts: Any) -> None:
+        """Append what happened just now, with the Unix time in seconds."""
+        event = {**facts, "kind": kind, "time": time.time(), "format": EVENTS, "version": 1}
+        _append_line(self.path / "events.jsonl", _line(event))
+
+    def save_checkpoint(self, checkpoint: Checkpoint, keep_last: int = 3, keep_every: int = 0) -> Path:
+        """Write the checkpoint, then drop old ones; UserError leaves those before it intact."""
+        if self._metrics.exists():
+            with writing(self._metrics), self._metrics.open("rb") as file:
+                os.fsync(file.fileno())  # no checkpoint may outlive the records that led to it
+        before_rename = self._lock.check if self._lock else lambda: None
+        path = checkpoints.write_checkpoint(self._checkpoints, checkpoint, before_rename)
+        checkpoints.prune_checkpoints(self._checkpoints, keep_last, keep_every, upto=checkpoint.generation)
+        return path
+
+    def load_checkpoint(self, warn: Callable[[str], None]) -> Checkpoint:
+        """Return the newest undamaged checkpoint, with one warning for each damaged one passed over."""
+        return checkpoints.newest_checkpoint(self._checkpoints, warn)
+
+    def add_lineage(self, entry: Mapping[str, Any]) -> None:
+        """Append to the manifest's lineage: what a resume changed, such as the source hash."""
+        manifest = self.manifest
+        write_json(self.path / "manifest.json", {**manifest, "lineage": [*manifest["lineage"], entry]})
+
+
+def runs_dir(chosen: str | None) -> Path:
+    """Return where runs go: `--runs-dir`, `$EVOPLASTIC_RUNS`, else `./runs`."""
+    return Path(chosen or os.environ.get("EVOPLASTIC_RUNS") or "runs").expanduser()
+
+
+def build_manifest(command: list[str], source_hash: str) -> dict[str, Any]:
+    """Return what a later reader needs to judge whether it can continue the run with the same bits."""
+    return {
+        "format": MANIFEST,
+        "version": len(MIGRATIONS) + 1,
+        "evoplastic": evoplastic.__version__,
+        "source_hash": source_hash,
+        "command": list(command),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "packages": _package_versions(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu(),
+        "blas": _blas(),
+        "lineage": [],
+    }
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Make the file hold `value` as JSON, or leave it as it was; non-finite numbers become null."""
+    write_whole(path, (json.dumps(_plain(value), indent=2, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Return what the JSON file holds; UserError if it is missing or damaged."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} could not be read as JSON: {error}; restore it or choose another run") from error
+
+
+def _new_folder(runs_dir: Path, name: str | None, default_name: str) -> Path:
+    if name is not None and not re.fullmatch(r"\w[\w.+=,-]{0,199}", name):
+        raise UserError(f"a run cannot be named {name!r}; use letters, digits and _ . + = , - after the first letter")
+    with writing(runs_dir):
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        for candidate in [name] if name is not None else _numbered(default_name):
+            try:
+                (runs_dir / candidate).mkdir()
+                return runs_dir / candidate
+            except FileExistsError:
+                continue
+    raise UserError(f"a run named {name!r} exists in {runs_dir}; choose another --name, or continue it with resume")
+
+
+def _numbered(default_name: str) -> Iterator[str]:
+    base = re.sub(r"[^\w.+=,-]", "-", default_name).lstrip(".-")[:190] or "run"
+    yield base
+    yield from (f"{base}-{number}" for number in itertools.count(2))
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        return (path / "manifest.json").is_file()
+    except (OSError, ValueError):  # a name that no folder can have
+        return False
+
+
+def _nearest_runs(path: Path, runs: Path) -> str:
+    names = sorted(entry.name for entry in runs.iterdir() if _is_run(entry)) if runs.is_dir() else []
+    if not names:
+        return f"there are no runs in {runs}; start one with: evoplastic run"
+    return f"the nearest runs in {runs} are {', '.join(difflib.get_close_matches(path.name, names, n=5, cutoff=0.0))}"
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    return migrated(read_json(path), MANIFEST, MIGRATIONS, path)
+
+
+def _metrics_line(record: Mapping[str, Any]) -> bytes:
+    return _line({**record, "format": METRICS, "version": len(METRICS_MIGRATIONS) + 1})
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    text = json.dumps(_plain(record), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return text.encode() + b"\n"
+
+
+def _append_line(path: Path, line: bytes) -> None:
+    """Append a whole line or nothing, on a line of its own even after a torn one."""
+    with writing(path), path.open("a+b", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        if end:
+            file.seek(end - 1)
+            line = line if file.read(1) == b"\n" else b"\n" + line
+        try:
+            if file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            with contextlib.suppress(OSError):
+                file.truncate(end)
+            raise
+
+
+def _read_records(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.exists():
+        return
+    lines = path.read_bytes().splitlines()
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            if number == len(lines):
+                return
+            raise UserError(f"line {number} of {path} is damaged; remove the file's lines from there on") from None
+        record = migrated(record, METRICS, METRICS_MIGRATIONS, path)
+        yield {key: value for key, value in record.items() if key not in ("format", "version")}
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` in the words of JSON: mappings, lists, text, numbers; a number that is not finite is null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _package_versions() -> dict[str, str]:
+    installed = {}
+    for package in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            installed[package] = metadata.version(package)
+    return installed
+
+
+def _cpu() -> dict[str, Any]:
+    """Return the CPU's model and those of its features that change the code compiled for it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    flags = facts.get("flags", facts.get("Features", "")).split()
+    model = facts.get("model name") or platform.processor()
+    return {"model": model, "features": [feature for feature in _CPU_FEATURES if feature in flags]}
+
+
+def _blas() -> list[dict[str, Any]]:
+    """Return the loaded linear-algebra libraries; their architecture decides the bits of what uses them."""
+    import threadpoolctl
+
+    pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    return [{key: pool.get(key) for key in ("internal_api", "version", "architecture")} for pool in pools]
