@@ -1,0 +1,208 @@
+"""Run files: TOML <-> frozen, validated settings.
+
+A run file names a preset to start from (`extends`) and what differs, or everything. Reading fills in all defaults and
+reads outside files in, so the `config.toml` of a run folder is complete. Unknown keys are refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union
+
+import msgspec
+import tomli_w
+
+from evoplastic.errors import UserError, nearest
+from evoplastic.problems import PROBLEMS
+from evoplastic.strategies import STRATEGIES
+
+PRESETS = Path(__file__).resolve().parent / "presets"
+FORMAT, VERSION = "evoplastic.run", 1
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class ValidationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Re-evaluation of the center while evolution goes on; it changes nothing in the evolution."""
+
+    every: Count = 20  # generations; 0: never
+    lives: Positive = 2  # per task
+
+
+class EvaluationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The evaluation at the end of a run."""
+
+    lives: Positive = 16  # per task and condition
+    controls: tuple[str, ...] = ("plasticity_off",)
+
+
+class CheckpointSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The last generation and every interruption write a checkpoint; otherwise at most one in `seconds`."""
+
+    seconds: Annotated[float, msgspec.Meta(ge=0)] = 10.0
+    keep_last: Positive = 3
+    keep_every: Count = 0  # generations; 0: none but the last ones
+
+
+class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that decides a run's bits, and how it is watched."""
+
+    format: Literal["evoplastic.run"] = "evoplastic.run"
+    version: Literal[1] = 1
+    name: str = "run"
+    summary: str = ""
+    deviations: tuple[str, ...] = ()  # from a published program that the settings replicate
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**62)] = 0
+    generations: Positive = 100  # in total, never an increment
+    problem: Union[tuple(PROBLEMS.values())]  # type: ignore[valid-type] # noqa: UP007
+    strategy: Union[tuple(STRATEGIES.values())]  # type: ignore[valid-type] # noqa: UP007
+    validation: ValidationSettings = ValidationSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    checkpoints: CheckpointSettings = CheckpointSettings()
+
+
+def read_config(source: str, overrides: Iterable[str] = (), **top_level: Any) -> RunConfig:
+    """Return the resolved settings of a preset's name or a run file's path.
+
+    `overrides` are `a.b=value` strings (value in TOML, or a bare word), applied after the file; `top_level` are keys
+    such as seed and generations, applied last where not None. UserError, naming the key, for whatever is wrong.
+    """
+    raw = _read_extended(source, seen=())
+    raw.setdefault("name", Path(source).stem)
+    for override in overrides:
+        _apply_override(raw, override)
+    raw.update({key: value for key, value in top_level.items() if value is not None})
+    return parse_config(raw)
+
+
+def parse_config(raw: Mapping[str, Any]) -> RunConfig:
+    """Return the resolved settings of a parsed run file."""
+    version = raw.get("version", VERSION)
+    if isinstance(version, int) and version > VERSION:
+        raise UserError(f"run file version {version} was written by a newer evoplastic; this one reads up to {VERSION}")
+    try:
+        config = msgspec.convert(raw, RunConfig)
+    except msgspec.ValidationError as error:
+        raise UserError(_explain(str(error))) from None
+    return msgspec.structs.replace(config, problem=config.problem.resolve())
+
+
+def write_toml(config: RunConfig) -> str:
+    """Return the complete run file of `config`; reading it gives equal settings."""
+    return tomli_w.dumps(_without_none(msgspec.to_builtins(config)))
+
+
+def config_hash(config: RunConfig) -> str:
+    """Return 16 hex digits of what decides a run's bits: all but its length, name, notes and how it is watched."""
+    content = msgspec.to_builtins(config)
+    for key in ("name", "summary", "deviations", "generations", "validation", "evaluation", "checkpoints"):
+        del content[key]
+    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:16]
+
+
+def preset_names() -> list[str]:
+    """Return the names of the presets, sorted."""
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
+
+
+def _read_extended(source: str, seen: tuple[str, ...]) -> dict[str, Any]:
+    """Return a run file's content over the content of the preset it extends."""
+    if source in seen:
+        raise UserError(f"run file {source} extends itself through {' -> '.join((*seen, source))}")
+    path = _find(source)
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"run file {path} cannot be read: {error}") from error
+    base = raw.pop("extends", None)
+    if base is None:
+        return raw
+    if not isinstance(base, str):
+        raise UserError(f"extends must be the name of a preset or the path of a run file, got {base!r}")
+    return _merged(_read_extended(base, (*seen, source)), raw)
+
+
+def _find(source: str) -> Path:
+    if source.endswith(".toml"):
+        if not Path(source).is_file():
+            raise UserError(f"run file {source} does not exist; give the path of a .toml file or a preset's name")
+        return Path(source)
+    path = PRESETS / f"{source}.toml"
+    if source not in preset_names():
+        names = preset_names()
+        raise UserError(f"preset {source!r} is unknown; choose one of {names}{nearest(source, names)}")
+    return path
+
+
+def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `over` laid on top, table by table; a table of another `type` replaces the whole table."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        same_kind = isinstance(below, dict) and isinstance(value, Mapping)
+        if same_kind and ("type" not in value or value["type"] == below.get("type")):  # type: ignore[union-attr]
+            merged[key] = _merged(below, value)  # type: ignore[arg-type]
+        else:
+            merged[key] = value
+    return merged
+
+
+def _apply_override(raw: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise UserError(f"--set must look like strategy.sigma=0.02, got {override!r}")
+    try:
+        value = tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()  # a bare word is a string
+    over: Any = value
+    for key in reversed(keys):
+        over = {key: over}
+    raw.update(_merged(raw, over))
+
+
+def _without_none(value: Any) -> Any:
+    """Return the builtin `value` without None, which TOML cannot say and which is every optional key's default."""
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [_without_none(item) for item in value]
+    return value
+
+
+def _explain(message: str) -> str:
+    """Return msgspec's message with the key's full path first and, for an unknown key, the nearest known one."""
+    problem, _, path = message.partition(" - at `$")
+    where = path.strip("`.").removesuffix("`")
+    unknown = re.match(r"Object contains unknown field `(.*)`", problem)
+    if unknown:
+        known = sorted(_known_keys())
+        key = unknown[1]
+        full = f"{where}.{key}" if where else key
+        inside = [name.rpartition(".")[2] for name in known if name.rpartition(".")[0] == where]
+        return f"unknown key {full!r}{nearest(key, inside)} (known here: {', '.join(dict.fromkeys(inside))})"
+    return f"{where}: {problem[0].lower()}{problem[1:]}" if where else problem
+
+
+def _known_keys() -> set[str]:
+    """Return the dotted path of every key of every variant of a run file."""
+
+    def walk(kind: msgspec.inspect.Type, prefix: str) -> Iterable[str]:
+        match kind:
+            case msgspec.inspect.StructType(fields=fields, tag_field=tag):
+                if tag:
+                    yield prefix + tag
+                for field in fields:
+                    yield prefix + field.encode_name
+                    yield from walk(field.type, f"{prefix}{field.encode_name}.")
+            case msgspec.inspect.UnionType(types=types):
+                for variant in types:
+                    yield from walk(variant, prefix)
+
+    return set(walk(msgspec.inspect.type_info(RunConfig), ""))

@@ -1,0 +1,175 @@
+"""A run on disk: start it, carry it on, stop it well, open it again.
+
+    RunFolder (files)  +  evolve (values)  =  a run that can be killed at any moment and goes on bit for bit
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from evoplastic.checkpoints import Checkpoint
+from evoplastic.config import RunConfig, config_hash, parse_config, write_toml
+from evoplastic.errors import UserError
+from evoplastic.evaluators.contract import Abandoned, Evaluator
+from evoplastic.evolution import Record, Search, evolve
+from evoplastic.jit import source_hash
+from evoplastic.runs import RunFolder, build_manifest
+from evoplastic.strategies.contract import State
+
+
+@dataclass
+class StopRequest:
+    """What a signal handler sets: finish the generation and stop; asked twice, abandon the generation."""
+
+    times: int = 0
+
+    def ask(self) -> None:
+        self.times += 1
+
+    def finish(self) -> bool:
+        """Return whether to stop at the next generation boundary."""
+        return self.times > 0
+
+    def abandon(self) -> bool:
+        """Return whether to give up the running generation."""
+        return self.times > 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder opened: its settings, its parts, and where it stands."""
+
+    folder: RunFolder
+    search: Search
+    state: State
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def config(self) -> RunConfig:
+        return self.search.config
+
+    @property
+    def center(self) -> NDArray[np.float64]:
+        """The center's genotype (D,)."""
+        return self.state.center
+
+    @property
+    def finished(self) -> bool:
+        return self.state.generation >= self.config.generations
+
+
+def start_run(config: RunConfig, runs: Path, name: str | None = None, command: list[str] | None = None) -> Run:
+    """Make the run's folder and return the run at generation 0."""
+    search = Search.of(config)
+    manifest = build_manifest(command or [], source_hash())
+    default_name = f"{config.name}-s{config.seed}"
+    folder = RunFolder.create(runs, name, default_name, write_toml(config), manifest)
+    return Run(folder, search, search.start())
+
+
+def load_run(path: str | Path, runs: Path | None = None, generations: int | None = None) -> Run:
+    """Return the run in folder `path`, or named so in `runs`, at its newest undamaged checkpoint.
+
+    `generations` replaces the configured total. UserError if there is none, or if its genome or settings are not
+    those that its checkpoints were made with.
+    """
+    folder = RunFolder.open(path, runs)
+    config = parse_config(folder.config)
+    if generations is not None:
+        config = msgspec.structs.replace(config, generations=generations)
+    search = Search.of(config)
+    warnings: list[str] = []
+    checkpoint = folder.load_checkpoint(warnings.append)
+    difference = search.problem.layout.difference(checkpoint.meta["layout"])
+    if difference:
+        raise UserError(f"run {folder.path.name!r} has checkpoints of another genome: {difference}")
+    if checkpoint.meta["config_hash"] != config_hash(config):
+        raise UserError(
+            f"run {folder.path.name!r} has checkpoints of other settings than its config.toml; "
+            "restore that file, or start a new run from it"
+        )
+    return Run(folder, search, search.strategy.restore(checkpoint.arrays), tuple(warnings))
+
+
+def resume_differences(run: Run) -> list[str]:
+    """Return in words what differs between the run's making and this process, among what may change its bits."""
+    before, now = run.folder.manifest, build_manifest([], source_hash())
+    if before["lineage"]:
+        before = before | before["lineage"][-1].get("now", {})
+    facts = [(key, before.get(key), now[key]) for key in ("evoplastic", "source_hash", "python", "platform")]
+    for package in ("numpy", "numba"):
+        facts.append((package, before["packages"].get(package), now["packages"].get(package)))
+    return [f"{name} was {old}, is {new}" for name, old, new in facts if old != new]
+
+
+def note_resume(run: Run, command: list[str], differences: list[str]) -> None:
+    """Write into the folder that the run goes on now: lineage, and the total it goes on to."""
+    now = build_manifest(command, source_hash())
+    run.folder.add_lineage({"generation": run.state.generation, "differences": differences, "now": now})
+    run.folder.replace_config(write_toml(run.config))
+
+
+def carry_on(
+    run: Run,
+    evaluator: Evaluator,
+    stop: StopRequest,
+    watch: Callable[[Record], None] = lambda record: None,
+) -> Run:
+    """Evolve from the run's state to its configured total, or until stopped; the folder is locked by the caller.
+
+    Every generation is recorded; a checkpoint is written at the end, at a stop, and otherwise at most every
+    `checkpoints.seconds`. Returns the run where it now stands.
+    """
+    folder, settings = run.folder, run.config.checkpoints
+    state, saved, saved_at = run.state, -1, time.monotonic()
+    folder.rewind_metrics(state.generation)
+    try:
+        for record in evolve(run.search, evaluator, state):
+            folder.append_metrics(record.metrics)
+            folder.append_event("generation", **_costs(record))
+            state = record.state
+            watch(record)
+            kept = settings.keep_every and state.generation % settings.keep_every == 0
+            if kept or time.monotonic() - saved_at >= settings.seconds:
+                _save(run, state)
+                saved, saved_at = state.generation, time.monotonic()
+            if stop.finish():
+                break
+    except Abandoned:
+        folder.append_event("abandoned", generation=state.generation)
+    finally:
+        # Also after an error: what was reached is kept, and the error goes on its way.
+        if saved != state.generation:
+            _save(run, state)
+    return Run(folder, run.search, state, run.warnings)
+
+
+def _save(run: Run, state: State) -> None:
+    search, settings = run.search, run.config.checkpoints
+    meta: dict[str, Any] = {
+        "layout": search.problem.layout.meta(),
+        "strategy": msgspec.to_builtins(run.config.strategy),
+        "config_hash": config_hash(run.config),
+    }
+    checkpoint = Checkpoint(state.generation, search.strategy.arrays(state), meta)
+    run.folder.save_checkpoint(checkpoint, settings.keep_last, settings.keep_every)
+
+
+def _costs(record: Record) -> dict[str, Any]:
+    """Return what a generation cost: seconds and rates, never part of the metrics."""
+    return {
+        "generation": record.generation,
+        "seconds": record.seconds,
+        "lives": record.lives,
+        "lives_per_second": record.lives / record.seconds,
+        "validation_seconds": record.validation_seconds,
+        "validation_lives": record.validation_lives,
+    }

@@ -1,0 +1,5 @@
+"""Kinds of life. A new one is a file here and a line in PROBLEMS."""
+
+from evoplastic.problems.lifetimes import LifetimesSettings
+
+PROBLEMS = {"lifetimes": LifetimesSettings}

@@ -1,0 +1,99 @@
+"""Lesions of one evolved genome: what is taken away, and everything else kept.
+
+A lesion changes developed values (innate weights, gains) or the body that lives (network, rule, modulation, task);
+only numbers change, so no lesion compiles a kernel anew. A new one is a function and a line in LESIONS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoplastic.random import permutation
+
+Values = dict[str, NDArray[np.float64]]  # block name -> (N, N) [pre, post]
+
+
+class Body(NamedTuple):
+    """What lives one lifetime, packed."""
+
+    network: Any
+    rule: Any
+    modulation: Any
+    task: Any
+
+
+class Context(NamedTuple):
+    """What a lesion of values may look at."""
+
+    initial: Values  # generation 0
+    projections: NDArray[np.int64]  # (N, N): number of the projection (type to type) of each synapse
+    key: np.uint64  # for shuffles
+
+
+class Lesion(NamedTuple):
+    summary: str
+    values: Callable[[Values, Context], Values] = lambda values, context: values
+    body: Callable[[Body], Body] = lambda body: body
+
+
+def _plasticity_off(values: Values, context: Context) -> Values:
+    return values | {"gain": np.zeros_like(values["gain"])}
+
+
+def _gains_uniform(values: Values, context: Context) -> Values:
+    return values | {"gain": np.full_like(values["gain"], values["gain"].mean())}
+
+
+def _gains_shuffled(values: Values, context: Context) -> Values:
+    """Permute the sizes of gains within each projection; every synapse keeps its sign."""
+    gain = values["gain"].copy()
+    sizes = np.abs(gain)
+    order = permutation(context.key, gain.size).reshape(gain.shape)
+    for projection in np.unique(context.projections):
+        inside = context.projections == projection
+        sizes[inside] = sizes[inside][np.argsort(order[inside], kind="stable")]
+    return values | {"gain": np.where(gain < 0, -sizes, sizes)}
+
+
+def _weights_shuffled(values: Values, context: Context) -> Values:
+    innate = values["innate"]
+    return values | {"innate": innate.ravel()[permutation(context.key, innate.size)].reshape(innate.shape)}
+
+
+def _initial_weights(values: Values, context: Context) -> Values:
+    return values | {"innate": context.initial["innate"]}
+
+
+def _feedback_cut(body: Body) -> Body:
+    levels = body.task.levels._replace(feedback=np.float32(0.0))
+    return body._replace(task=body.task._replace(levels=levels))
+
+
+def _modulation_cut(body: Body) -> Body:
+    return body._replace(modulation=body.modulation._replace(strength=np.float32(0.0)))
+
+
+def _feedback_shuffled(body: Body) -> Body:
+    return body._replace(task=body.task._replace(shuffled=np.int64(1)))
+
+
+def _activity_reset(body: Body) -> Body:
+    return body._replace(task=body.task._replace(reset_activity=np.int64(1)))
+
+
+LESIONS = {
+    "none": Lesion("the genome as it is"),
+    "plasticity_off": Lesion("all gains 0: plastic weights have no effect", values=_plasticity_off),
+    "gains_uniform": Lesion("all gains their mean", values=_gains_uniform),
+    "gains_shuffled": Lesion("gains shuffled within each projection, signs kept", values=_gains_shuffled),
+    "weights_shuffled": Lesion("innate weights shuffled over all synapses", values=_weights_shuffled),
+    "initial_weights": Lesion("innate weights of generation 0, evolved gains", values=_initial_weights),
+    "feedback_cut": Lesion("feedback units silent, third factor kept", body=_feedback_cut),
+    "modulation_cut": Lesion("third factor 0, feedback units kept", body=_modulation_cut),
+    "feedback_shuffled": Lesion("feedback and third factor from a random earlier trial", body=_feedback_shuffled),
+    "activity_reset": Lesion("activity at rest before every trial", body=_activity_reset),
+}

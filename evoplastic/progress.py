@@ -1,0 +1,119 @@
+"""What a person sees while a run goes on: a live line on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from evoplastic.evolution import Record
+from evoplastic.launch import Run
+from evoplastic.problems.contract import METRIC
+
+_PLAIN_SECONDS = 10.0  # between plain lines
+
+
+class Screen:
+    """Writes for people: to stdout, or to stderr where stdout is for JSON."""
+
+    def __init__(self, to_stderr: bool = False):
+        self._console = Console(stderr=to_stderr, highlight=False, soft_wrap=True)
+
+    def say(self, line: str) -> None:
+        self._console.print(line, markup=False)
+
+    def warn(self, line: str) -> None:
+        self._console.print(f"warning: {line}", style="yellow", markup=False)
+
+    def introduce(self, run: Run) -> None:
+        """Say what is about to happen."""
+        config, layout = run.config, run.search.problem.layout
+        self.say(f"{run.folder.path}: {config.summary}")
+        self.say(
+            f"{layout.size} genes; generations {run.state.generation} to {config.generations}; "
+            f"withheld: {', '.join(run.search.problem.withheld) or 'nothing'} ({config.problem.withholding()})"
+        )
+
+    def waiting(self, what: str) -> AbstractContextManager[object]:
+        """Return a context that shows `what` is going on."""
+        if self._console.is_terminal:
+            return self._console.status(what)
+        self.say(what)
+        return nullcontext()
+
+    def table(self, rows: Sequence[Sequence[str]]) -> None:
+        """Print rows of cells, the first row as the header."""
+        header, *body = rows
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for number, cell in enumerate(header):
+            table.add_column(cell, justify="left" if number == 0 else "right", no_wrap=True)
+        for row in body:
+            table.add_row(*row)
+        self._console.print(table)
+
+    @contextmanager
+    def progress(self, run: Run) -> Iterator[Callable[[Record], None]]:
+        """Yield a watcher that shows every record as it comes."""
+        line = ProgressLine(run)
+        if self._console.is_terminal:
+            self.say("compiling kernels (the first run after an update takes some seconds longer)")
+            with Live(console=self._console, refresh_per_second=8) as live:
+                yield lambda record: live.update(Text(line.after(record)))
+            return
+        last = -_PLAIN_SECONDS
+
+        def watch(record: Record) -> None:
+            nonlocal last
+            text = line.after(record)
+            if time.monotonic() - last >= _PLAIN_SECONDS or record.state.generation == run.config.generations:
+                last = time.monotonic()
+                self.say(text)
+
+        yield watch
+
+
+class ProgressLine:
+    """Generation, training score, last validation with its age and n, chance, lives per second, time left."""
+
+    def __init__(self, run: Run):
+        self._total = run.config.generations
+        self._metric = run.search.problem.columns[METRIC]
+        self._chance = run.search.problem.chance
+        self._validated: tuple[int, dict[str, float]] | None = None
+        self._recent: deque[tuple[float, int]] = deque(maxlen=20)  # (seconds, lives) of the last generations
+
+    def after(self, record: Record) -> str:
+        """Return the line after one more generation."""
+        if record.metrics["validation"]:
+            self._validated = record.generation, record.metrics["validation"]
+        lives = record.lives + record.validation_lives
+        self._recent.append((record.seconds + record.validation_seconds, lives))
+        seconds = sum(seconds for seconds, _ in self._recent)
+        left = (self._total - record.state.generation) * seconds / len(self._recent)
+        rate = sum(lives for _, lives in self._recent) / seconds
+        return (
+            f"generation {record.state.generation}/{self._total}  "
+            f"training {record.metrics['training'][self._metric]:.3f}  "
+            f"{self._validation(record.generation)}chance {self._chance:.2f}  "
+            f"{rate:.0f} lives/s  {_duration(left)} left"
+        )
+
+    def _validation(self, generation: int) -> str:
+        if self._validated is None:
+            return ""
+        made, scores = self._validated
+        withheld = "" if scores["withheld"] is None else f", withheld {scores['withheld']:.3f}"
+        age = f"{generation - made} generations ago" if generation > made else "now"
+        return f"validation {scores['training']:.3f}{withheld} ({age}, {scores['lives']} lives per task)  "
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
