@@ -268,7 +268,7 @@ def _present(
             run=run.folder.path.name,
             generation=run.state.generation,
         )
-        curves = learning_curves(run.search, run.center, evaluator, lives, seed=seed)
+        curves = learning_curves(run.search, run.center, evaluator, lives, tasks, seed)
     folder = run.folder.path
     written = folder / "evaluation" / f"gen-{run.state.generation:08d}-seed{seed}.json"
     write_json(written, result)
@@ -277,7 +277,8 @@ def _present(
     if as_json:
         print(json.dumps(result))
     screen.table([("accuracy", "training tasks", "withheld pair", "worst training task", "lives"), *rows(result)])
-    for line in (headline(result), *result["notes"]):
+    told = f"Withheld: {result['fold']}. {result['privileged']}"
+    for line in (headline(result), told, *result["notes"]):
         screen.say(line)
     screen.say(f"evaluation: {written}")
     for picture in pictures:

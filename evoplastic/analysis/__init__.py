@@ -1,0 +1,1 @@
+"""What evolved: scores with controls and intervals, and the pictures of them."""

@@ -1,0 +1,232 @@
+"""Evaluation: the promised object, controls that do what their names say, and lives that can be compared in pairs."""
+
+import json
+
+import numpy as np
+import pytest
+
+from evoplastic.analysis.evaluation import (
+    choose_tasks,
+    condition_names,
+    evaluate,
+    headline,
+    learning_curves,
+    privileged,
+    rows,
+)
+from evoplastic.analysis.figures import run_figures
+from evoplastic.analysis.statistics import FEWEST_UNITS
+from evoplastic.config import read_config
+from evoplastic.errors import UserError
+from evoplastic.evaluators.threads import Threads
+from evoplastic.evolution import Search, evolve
+from evoplastic.problems.lesions import LESIONS
+
+TINY = [
+    "problem.network.units=17",
+    "problem.task.trials=12",
+    "problem.scored_trials=6",
+    "problem.rule.burn_in_trials=1",
+    "problem.rule.quiet_trials=2",
+    "problem.rule.eta=100.0",  # so that a short life changes the responses
+    "problem.rule.clip=1.0",
+    "strategy.population=4",
+]
+LIVES = 3
+
+
+def tiny(*overrides: str) -> Search:
+    return Search.of(read_config("quickstart", [*TINY, *overrides], generations=2))
+
+
+def mutant(search: Search) -> np.ndarray:
+    """Return a genome that is not generation 0's."""
+    center = search.start().center
+    return center + np.random.default_rng(0).normal(0.0, 0.1, center.shape)
+
+
+def evaluated(search: Search, controls=(), lives=LIVES, workers=1, **options):
+    evaluator = Threads(search.problem, workers)
+    try:
+        return evaluate(search, mutant(search), evaluator, lives, controls, **options)
+    finally:
+        evaluator.close()
+
+
+@pytest.fixture(scope="module")
+def result():
+    return evaluated(tiny(), ["all"], run="tiny-s0", generation=7)
+
+
+def test_object_has_the_promised_keys(result):
+    promised = {
+        "format": "evoplastic.evaluate",
+        "version": 1,
+        "run": "tiny-s0",
+        "generation": 7,
+        "seed": 0,
+        "genome": "center",
+        "metric": "accuracy",
+        "lives": LIVES,
+        "trials_scored": 6,
+        "chance": 0.5,
+        "random_policy": 0.5,
+        "oracle": 1.0,
+    }
+    assert {key: result[key] for key in promised} == promised
+    lesions = [name for name in LESIONS if name != "none"]
+    assert list(result["conditions"]) == ["evolved", "generation_0", *lesions]
+    for condition in result["conditions"].values():
+        assert {"training", "withheld", "tasks", "withheld_pairs"} <= set(condition)
+        (pair,) = condition["withheld_pairs"]
+        assert pair["tasks"] == ["dms", "dnms"]
+        for interval in (condition["training"], condition["withheld"], *condition["tasks"].values()):
+            assert list(interval) == ["mean", "low", "high", "n"]
+        assert {"mean", "low", "high", "n", "lean"} <= set(pair)
+
+
+def test_object_survives_json(result):
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+def test_means_are_over_training_tasks_and_over_the_withheld_pair(result):
+    evolved = result["conditions"]["evolved"]
+    means = {task: value["mean"] for task, value in evolved["tasks"].items()}
+    assert len(means) == 14
+    withheld = [means.pop("dms"), means.pop("dnms")]
+    assert evolved["training"]["mean"] == pytest.approx(np.mean(list(means.values())))
+    assert evolved["withheld"]["mean"] == evolved["withheld_pairs"][0]["mean"] == pytest.approx(np.mean(withheld))
+    assert evolved["withheld_pairs"][0]["lean"] == pytest.approx(abs(withheld[0] - withheld[1]))
+
+
+def test_gain_and_losses_are_differences_of_the_means(result):
+    conditions = result["conditions"]
+    for part in ("training", "withheld"):
+        mean = {name: condition[part]["mean"] for name, condition in conditions.items()}
+        gain = result["gain_over_generation_0"][part]["mean"]
+        assert gain == pytest.approx(mean["evolved"] - mean["generation_0"])
+        lost = result["lost_by_lesion"]["weights_shuffled"][part]["mean"]
+        assert lost == pytest.approx(mean["evolved"] - mean["weights_shuffled"])
+
+
+def test_modulation_cut_equals_plasticity_off_under_a_three_factor_rule(result):
+    conditions = result["conditions"]
+    assert conditions["modulation_cut"] == conditions["plasticity_off"]
+    assert conditions["plasticity_off"] != conditions["evolved"]
+
+
+def test_a_response_blind_to_feedback_is_right_on_half_of_a_pair():
+    """Without feedback and plasticity a task and its negation see the same responses: one's errors are the other's."""
+    search = tiny("problem.task.levels.feedback=0.0")
+    blind = evaluated(search, ["plasticity_off"])["conditions"]["plasticity_off"]
+    pairs = blind["withheld_pairs"] + blind["training_pairs"]
+    assert len(pairs) == 7
+    assert [pair["mean"] for pair in pairs] == pytest.approx([0.5] * 7, abs=1e-15)
+    assert any(pair["lean"] > 0.1 for pair in pairs)
+
+
+def test_intervals_need_ten_lives(result):
+    assert result["conditions"]["evolved"]["training"]["low"] is None
+    enough = evaluated(tiny(), lives=FEWEST_UNITS, tasks=["and", "or"])
+    for interval in (enough["conditions"]["evolved"]["training"], enough["gain_over_generation_0"]["training"]):
+        assert interval["low"] <= interval["mean"] <= interval["high"]
+        assert interval["n"] == FEWEST_UNITS
+
+
+def test_number_of_workers_cannot_be_seen(result):
+    assert evaluated(tiny(), ["all"], workers=2, run="tiny-s0", generation=7) == result
+
+
+def test_more_controls_change_no_other_number(result):
+    assert evaluated(tiny())["conditions"]["evolved"] == result["conditions"]["evolved"]
+
+
+def test_another_evaluation_seed_brings_other_lives(result):
+    assert evaluated(tiny(), seed=1)["conditions"]["evolved"] != result["conditions"]["evolved"]
+
+
+def test_conditions_are_announced_as_they_are_done():
+    announced = []
+    evaluated(tiny(), ["gains_uniform"], lives=1, done=announced.append)
+    assert announced == condition_names(["gains_uniform"]) == ["evolved", "generation_0", "gains_uniform"]
+
+
+def test_controls_are_listed_once():
+    assert condition_names(["feedback_cut", "all", "feedback_cut"]).count("feedback_cut") == 1
+
+
+@pytest.mark.parametrize("name", ["plastcity_off", "none", "evolved"])
+def test_unknown_control_is_refused_with_the_known_ones(name):
+    with pytest.raises(UserError, match=f"control '{name}' is unknown; choose all or some of .*plasticity_off"):
+        condition_names([name])
+
+
+def test_unknown_task_is_refused_with_the_known_ones():
+    with pytest.raises(UserError, match=r"task 'dmss' is unknown; choose some of .*did you mean 'dms'"):
+        choose_tasks(tiny(), ["dmss"])
+
+
+def test_a_withheld_task_brings_its_negation():
+    chosen = choose_tasks(tiny(), ["dms", "and"])
+    assert chosen == (["and"], ["dms", "dnms"], [], [("dms", "dnms")])
+
+
+def test_training_tasks_alone_leave_the_withheld_score_empty():
+    only = evaluated(tiny(), lives=1, tasks=["and", "nand"])
+    assert only["conditions"]["evolved"]["withheld"] is None
+    assert only["conditions"]["evolved"]["withheld_pairs"] == []
+    assert "withheld" not in headline(only)
+
+
+def test_learning_through_activity_is_noted(monkeypatch):
+    monkeypatch.setattr("evoplastic.analysis.evaluation.ACTIVITY_ALONE", 0.0)
+    noted = evaluated(tiny(), ["plasticity_off"], lives=1)["notes"]
+    assert len(noted) == 1 and "on dms and dnms" in noted[0] and noted[0].endswith("learning through activity.")
+
+
+def test_privileged_information_is_named():
+    def told(*overrides: str) -> str:
+        return privileged(tiny(*overrides).config.problem)
+
+    assert "graded error against the hidden target, with a baseline per trial type" in told()
+    binary = told("problem.task.feedback=binary", "problem.modulation.baseline=single")
+    assert "only whether each response was right, with one baseline for all trials" in binary
+    assert "nothing from outside" in told('problem.modulation={type="network_controlled"}')
+    assert "There is no rule" in told('problem.rule={type="fixed"}')
+
+
+def test_fold_is_named():
+    def fold(withheld: str) -> str:
+        return evaluated(tiny(f"problem.task.withheld={withheld}"), lives=1, tasks=["and"])["fold"]
+
+    assert fold('["dms"]') == "novel class"
+    assert fold('["or"]') == "relabelled"
+
+
+def test_table_has_a_row_per_condition_then_chance_and_oracle(result):
+    table = rows(result)
+    assert [row[0] for row in table[:3]] == ["evolved", "generation 0", "plasticity off"]
+    assert table[-2:] == [("chance", ".50", ".50", ".50", ""), ("oracle", "1.00", "1.00", "1.00", "")]
+    assert len(table) == len(result["conditions"]) + 2
+    _, training, withheld, worst, lives = table[0]
+    assert training.startswith((".", "1")) and "[" not in training + withheld
+    assert worst.split()[1] not in ("dms", "dnms") and lives == str(LIVES)
+
+
+def test_end_of_a_learning_curve_is_the_evaluated_accuracy(result):
+    search = tiny()
+    curves = learning_curves(search, mutant(search), Threads(search.problem, 1), LIVES)
+    assert (curves["trials"], curves["burn_in_trials"], curves["quiet_trials"]) == (12, 1, 2)
+    for name, condition in curves["conditions"].items():
+        scored = result["conditions"][name]
+        assert condition["training"].shape == condition["withheld"].shape == (LIVES, 12)
+        assert condition["training"][:, -6:].mean() == pytest.approx(scored["training"]["mean"])
+        assert condition["tasks"]["dms"][-6:].mean() == pytest.approx(scored["tasks"]["dms"]["mean"])
+
+
+def test_what_is_evaluated_can_be_drawn(tmp_path, result):
+    search = tiny("validation.every=1", "validation.lives=1")
+    evaluator = Threads(search.problem, 1)
+    metrics = [record.metrics for record in evolve(search, evaluator)]
+    curves = learning_curves(search, mutant(search), evaluator, 1)
+    assert all(path.stat().st_size for path in run_figures(tmp_path, metrics, result, curves))

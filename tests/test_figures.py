@@ -1,0 +1,190 @@
+"""Figures: written, not blank, the same bytes every time, and no title that the numbers do not bear out."""
+
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from evoplastic.analysis import figures
+from evoplastic.analysis.figures import run_figures
+from evoplastic.analysis.statistics import interval, paired
+from evoplastic.errors import UserError
+
+NAMES = ("progress", "learning", "conditions", "tasks")
+TRIALS, SCORED = 60, 20
+MEANS = {"evolved": 0.85, "generation_0": 0.6, "plasticity_off": 0.5, "gains_uniform": 0.84}
+
+
+def scores(mean: float, lives: int, seed: int) -> np.ndarray:
+    return mean + np.random.default_rng(seed).normal(0.0, 0.02, lives)
+
+
+def evaluation(lives: int = 12, withheld: bool = True, means=MEANS) -> dict:
+    """Return what `evaluate` would of conditions with these means."""
+    held = ["dms", "dnms"] if withheld else []
+    of = {
+        name: {task: scores(mean, lives, seed) for seed, task in enumerate(["and", "nand", *held])}
+        for name, mean in means.items()
+    }
+
+    def parts(summary, *conditions):
+        return {
+            "training": summary(*(values["and"] for values in conditions)).to_json(),
+            "withheld": summary(*(values["dms"] for values in conditions)).to_json() if withheld else None,
+            "tasks": {task: summary(*(values[task] for values in conditions)).to_json() for task in conditions[0]},
+        }
+
+    lesions = [name for name in means if name not in ("evolved", "generation_0")]
+    return {
+        "metric": "accuracy",
+        "lives": lives,
+        "generation": 40,
+        "trials_scored": SCORED,
+        "chance": 0.5,
+        "conditions": {
+            name: parts(interval, values) | {"withheld_pairs": [{"tasks": held}] if withheld else []}
+            for name, values in of.items()
+        },
+        "gain_over_generation_0": parts(paired, of["evolved"], of["generation_0"]),
+        "lost_by_lesion": {name: parts(paired, of["evolved"], of[name]) for name in lesions},
+    }
+
+
+def courses(lives: int = 12, withheld: bool = True, end: float = 0.85) -> dict:
+    """Return what `learning_curves` would of networks whose accuracy rises to `end` (evolved) or .6."""
+
+    def course(last: float, seed: int) -> np.ndarray:
+        return np.linspace(0.5, last, TRIALS) + scores(0.0, lives, seed)[:, None]
+
+    ends = {"evolved": end, "generation_0": 0.6, "plasticity_off": 0.5}
+    return {
+        "lives": lives,
+        "trials": TRIALS,
+        "trials_scored": SCORED,
+        "burn_in_trials": 10,
+        "quiet_trials": 5,
+        "chance": 0.5,
+        "conditions": {
+            name: {"training": course(last, seed), "withheld": course(last, seed + 9) if withheld else None}
+            for seed, (name, last) in enumerate(ends.items())
+        },
+    }
+
+
+def records(validated: bool = True) -> list[dict]:
+    return [
+        {
+            "generation": generation,
+            "training": {"accuracy": 0.6 + 0.005 * generation},
+            "validation": {"lives": 2, "training": 0.6 + 0.006 * generation, "withheld": None}
+            if validated and generation % 10 == 0
+            else None,
+        }
+        for generation in range(40)
+    ]
+
+
+def title(figure) -> str:
+    return figure.texts[0].get_text()
+
+
+def ink(path) -> float:
+    """Return the share of pixels that are not white."""
+    return float((imread(path)[..., :3].min(axis=-1) < 0.95).mean())
+
+
+def test_every_picture_is_written_as_png_and_svg(tmp_path):
+    paths = run_figures(tmp_path, records(), evaluation(), courses())
+    assert paths == [tmp_path / f"{name}.{kind}" for name in NAMES for kind in ("png", "svg")]
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
+
+
+def test_no_picture_is_blank_and_all_are_large_enough_to_read(tmp_path):
+    run_figures(tmp_path, records(), evaluation(), courses())
+    for name in NAMES:
+        assert 0.01 < ink(tmp_path / f"{name}.png") < 0.5
+        assert imread(tmp_path / f"{name}.png").shape[1] >= 1400
+
+
+def test_equal_data_give_equal_files(tmp_path):
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        run_figures(tmp_path / folder, records(), evaluation(), courses())
+    for path in (tmp_path / "first").iterdir():
+        assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes(), path.name
+
+
+def test_svg_has_no_date(tmp_path):
+    run_figures(tmp_path, records(), evaluation(), courses())
+    assert "<dc:date>" not in (tmp_path / "learning.svg").read_text()
+
+
+def test_drawing_leaves_the_global_settings_alone(tmp_path):
+    with matplotlib.rc_context({"font.size": 23.0, "svg.hashsalt": "mine"}):
+        before = dict(matplotlib.rcParams)
+        run_figures(tmp_path, records(), evaluation(), courses())
+        assert dict(matplotlib.rcParams) == before
+
+
+def test_neither_pyplot_nor_a_display_is_needed():
+    code = "import sys, evoplastic.analysis.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(("metrics", "withheld"), [([], False), (records(validated=False), True)])
+def test_runs_without_records_validation_or_withheld_tasks_are_drawn(tmp_path, metrics, withheld):
+    assert len(run_figures(tmp_path, metrics, evaluation(2, withheld), courses(2, withheld))) == 8
+
+
+def test_titles_say_what_intervals_show():
+    assert title(figures._progress(records(), evaluation())) == "Evolution finds networks that learn"
+    assert title(figures._learning(courses())) == "Evolved networks learn within a lifetime"
+    assert title(figures._conditions(evaluation())) == "Learning needs plasticity"
+    assert title(figures._tasks(evaluation())) == "Better than generation 0 on 4 of 4 tasks"
+
+
+def claims(result: dict, curves: dict) -> list[str]:
+    progress, learning = figures._progress([], result), figures._learning(curves)
+    return [title(figure) for figure in (progress, learning, figures._conditions(result), figures._tasks(result))]
+
+
+MODEST = ["Accuracy over generations", "Accuracy within a lifetime", "What each condition scores"]
+
+
+def test_titles_claim_nothing_without_intervals():
+    assert claims(evaluation(lives=9), courses(lives=9)) == [*MODEST, "From generation 0 to evolved"]
+
+
+def test_titles_claim_nothing_of_networks_that_learned_no_more_than_generation_0():
+    unchanged = dict.fromkeys(MEANS, 0.6)
+    assert claims(evaluation(means=unchanged), courses(end=0.6)) == [*MODEST, "From generation 0 to evolved"]
+
+
+def test_plasticity_is_not_needed_where_activity_alone_stays_above_chance():
+    through_activity = MEANS | {"plasticity_off": 0.7}
+    assert title(figures._conditions(evaluation(means=through_activity))) == "What each condition scores"
+
+
+def test_labels_at_line_ends_do_not_overlap():
+    axes = figures._canvas(7.0, 4.0, "", "").axes[0]
+    figures._label_ends(axes, [(0.5, "a", "k"), (0.51, "b", "k"), (0.9, "c", "k")])
+    heights = [text.xy[1] for text in axes.texts]
+    assert min(np.diff(heights)) >= 0.059
+    assert heights[-1] == 0.9
+
+
+def test_many_tasks_are_cut_to_the_weakest():
+    result = evaluation()
+    for table in (*result["conditions"].values(), result["gain_over_generation_0"]):
+        template = table["tasks"]["and"]
+        table["tasks"] = {f"f{i}": template | {"mean": i / 100} for i in range(60)}
+    labels = [tick.get_text() for tick in figures._tasks(result).axes[0].get_yticklabels()]
+    assert labels == [f"f{i}" for i in range(figures.MOST_TASKS)][::-1]
+
+
+def test_a_folder_that_does_not_exist_is_told(tmp_path):
+    with pytest.raises(UserError, match="could not be written"):
+        run_figures(tmp_path / "absent", records(), evaluation(), courses())
