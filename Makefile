@@ -12,7 +12,7 @@ PIP := $(PY) -m pip --quiet --disable-pip-version-check
 XDIST := -n auto --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup evolve test lint format types science soak test-browser bench lock clean clean-cache
+.PHONY: help setup evolve test lint format types science soak bench lock clean clean-cache
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -36,15 +36,11 @@ format: $(READY) ## mend style and formatting
 types: $(READY) ## check types
 	@$(PY) -m mypy
 
-# The next three use every core by themselves, so they run in one process.
-science: $(READY) ## reproduce every claim that evolves something (hours)
-	@$(PY) -m pytest -m science $(PYTEST_ARGS)
+science: $(READY) ## reproduce every claim that evolves something (hours); writes benchmarks/RESULTS.md
+	@$(PY) benchmarks/claims.py
 
 soak: $(READY) ## faults and fuzzing at length
 	@$(PY) -m pytest -m soak $(PYTEST_ARGS)
-
-test-browser: $(READY) ## tests that need a browser on PATH
-	@$(PY) -m pytest -m browser $(PYTEST_ARGS)
 
 bench: $(READY) ## measure speed, overhead and memory
 	@$(VENV)/bin/evoplastic bench

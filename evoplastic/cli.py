@@ -201,6 +201,7 @@ def _evolve(
     when_locked: Any = lambda: None,
 ) -> None:
     """Evolve to the end, then evaluate and draw; or stop on a signal, save, say how to go on, and exit."""
+    from evoplastic.evaluators.contract import Abandoned
     from evoplastic.launch import StopRequest, carry_on
 
     stop = StopRequest()
@@ -215,7 +216,11 @@ def _evolve(
             screen.say(f"    evoplastic resume {ended.folder.path}")
             raise typer.Exit(INTERRUPTED)
         settings = ended.config.evaluation
-        _present(ended, evaluator, screen, settings.lives, list(settings.controls), None, 0, as_json)
+        try:
+            _present(ended, evaluator, screen, settings.lives, list(settings.controls), None, 0, as_json)
+        except Abandoned:
+            screen.say(f"evaluation abandoned; repeat it with:\n    evoplastic evaluate {ended.folder.path}")
+            raise typer.Exit(INTERRUPTED) from None
 
 
 def _listen(stop: StopRequest, screen: Screen) -> None:
@@ -224,7 +229,7 @@ def _listen(stop: StopRequest, screen: Screen) -> None:
 
     def hear(number: int, frame: object) -> None:
         stop.ask()
-        screen.say("abandoning this generation" if stop.abandon() else "finishing this generation; again to abandon it")
+        screen.say("abandoning it" if stop.abandon() else "finishing this generation; interrupt again to abandon it")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, hear)
@@ -288,5 +293,3 @@ def _present(
 
 def _names(text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
-
-

@@ -88,9 +88,7 @@ def evolve(search: Search, evaluator: Evaluator, state: State | None = None) -> 
             "strategy": search.strategy.diagnostics(state),
         }
         finished = time.perf_counter()
-        yield Record(
-            generation, state, metrics, len(jobs), finished - validated, validation_lives, validated - started
-        )
+        yield Record(generation, state, metrics, len(jobs), finished - validated, validation_lives, validated - started)
 
 
 def _summary(search: Search, scores: NDArray[np.float64], generation: int) -> dict[str, Any]:

@@ -150,7 +150,7 @@ def open_function(stub: F) -> F:
     def resolve(*args: Any) -> Any:
         return getattr(getattr(args[0], "instance_class", None), name, None)
 
-    resolve.__signature__ = inspect.signature(stub)
+    resolve.__signature__ = inspect.signature(stub)  # type: ignore[attr-defined]
     overload(python, jit_options={"error_model": "numpy"})(resolve)
     return functools.update_wrapper(python, stub)  # type: ignore[return-value]
 

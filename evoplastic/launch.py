@@ -1,6 +1,6 @@
 """A run on disk: start it, carry it on, stop it well, open it again.
 
-    RunFolder (files)  +  evolve (values)  =  a run that can be killed at any moment and goes on bit for bit
+RunFolder (files)  +  evolve (values)  =  a run that can be killed at any moment and goes on bit for bit
 """
 
 from __future__ import annotations
@@ -131,6 +131,8 @@ def carry_on(
     folder, settings = run.folder, run.config.checkpoints
     state, saved, saved_at = run.state, -1, time.monotonic()
     folder.rewind_metrics(state.generation)
+    if state.generation == 0:
+        _save(run, state)  # so that a run killed in its first seconds can be resumed like any other
     try:
         for record in evolve(run.search, evaluator, state):
             folder.append_metrics(record.metrics)
