@@ -17,7 +17,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evoplastic.runs import read_json
+from evoplastic.files import read_json
 
 LIVES = 16
 RESULTS = Path(__file__).with_name("RESULTS.md")

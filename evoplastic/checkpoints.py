@@ -8,14 +8,11 @@ equal states give equal bytes. Nothing read here is ever executed: no pickle, an
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import json
 import math
-import os
 import re
-import secrets
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,10 +23,9 @@ import numpy as np
 import numpy.typing as npt
 
 from evoplastic.errors import UserError, writing
+from evoplastic.files import Migration, migrated, remove_leftovers, write_together
 
 Array = npt.NDArray[Any]
-Migration = Callable[[dict[str, Any]], dict[str, Any]]
-
 FORMAT = "evoplastic.checkpoint"
 MIGRATIONS: dict[int, Migration] = {}  # version N of the meta document -> version N + 1
 DTYPES = ("<f8", "<i8", "<u8", "|u1")
@@ -202,63 +198,3 @@ def _read_npy(data: bytes) -> Array:
     array: Array = np.lib.format.read_array(file, allow_pickle=False)
     array.setflags(write=False)
     return array
-
-
-def migrated(document: Any, form: str, migrations: Mapping[int, Migration], path: Path) -> dict[str, Any]:
-    """Return a document read from `path` in the newest version of format `form`, one migration at a time.
-
-    UserError if it is of another format, or newer than `migrations` lead to.
-    """
-    newest = len(migrations) + 1
-    version = document.get("version") if isinstance(document, dict) else None
-    if not isinstance(version, int) or version < 1 or document.get("format") != form:
-        raise UserError(f"{path} is not in the format {form}; give a file that evoplastic wrote")
-    if version > newest:
-        raise UserError(
-            f"{path} was written by a newer evoplastic ({form} version {version}, this one reads up to {newest}); "
-            "update evoplastic to read it"
-        )
-    for number in range(version, newest):
-        document = {**migrations[number](document), "version": number + 1}
-    return dict(document)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Make `path` hold `data`, or leave it as it was and raise."""
-    write_together({path: data})
-
-
-def write_together(files: Mapping[Path, bytes], before_rename: Callable[[], None] = lambda: None) -> None:
-    """Write files of one folder: all bytes reach the disk before the first file, in the given order, gets its name."""
-    temporary = {path: path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp") for path in files}
-    with writing(next(iter(files))):
-        try:
-            for path, data in files.items():
-                with temporary[path].open("xb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-            before_rename()
-            for path in files:
-                os.replace(temporary[path], path)
-            _sync_folder(next(iter(files)).parent)
-        finally:
-            for leftover in temporary.values():
-                leftover.unlink(missing_ok=True)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files of writers that were killed; call it only while holding the run's lock."""
-    for leftover in folder.glob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some file systems have no notion of syncing a folder
-            raise
-    finally:
-        os.close(descriptor)

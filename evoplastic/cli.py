@@ -81,6 +81,7 @@ def run(
     from evoplastic.progress import Screen
     from evoplastic.runs import runs_dir as resolve_runs_dir
 
+    _check_backend(backend)  # before there is a folder
     config = read_config(source, set_ or (), seed=seed, generations=generations)
     started = start_run(config, resolve_runs_dir(runs_dir), name, command=["evoplastic", *sys.argv[1:]])
     screen = Screen(to_stderr=as_json)
@@ -124,7 +125,7 @@ def evaluate(
     tasks: Annotated[str | None, typer.Option(help="Comma-separated task names; default: all.")] = None,
     lives: Annotated[int | None, typer.Option(min=1, help="Lives per task and condition.")] = None,
     controls: Annotated[str | None, typer.Option(help="all, or comma-separated lesions.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the evaluation's stimuli and noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the evaluation's stimuli and noise.")] = 0,
     backend: Backend = "threads",
     workers: Workers = None,
     runs_dir: RunsDir = None,
@@ -235,13 +236,19 @@ def _listen(stop: StopRequest, screen: Screen) -> None:
         signal.signal(number, hear)
 
 
-def _evaluator(backend: str, run: Run, workers: int | None, stop: StopRequest | None = None) -> Evaluator:
+def _check_backend(backend: str) -> None:
     from evoplastic.errors import nearest
     from evoplastic.evaluators import EVALUATORS
 
     if backend not in EVALUATORS:
         known = list(EVALUATORS)
         raise UserError(f"backend {backend!r} is unknown; choose one of {known}{nearest(backend, known)}")
+
+
+def _evaluator(backend: str, run: Run, workers: int | None, stop: StopRequest | None = None) -> Evaluator:
+    from evoplastic.evaluators import EVALUATORS
+
+    _check_backend(backend)
     abandon = stop.abandon if stop else lambda: False
     return EVALUATORS[backend](run.search.problem, workers, abandon)
 
@@ -259,7 +266,7 @@ def _present(
     """Evaluate, write evaluation/ and analysis/, show the table and where the pictures are."""
     from evoplastic.analysis.evaluation import evaluate, headline, learning_curves, rows
     from evoplastic.analysis.figures import run_figures
-    from evoplastic.runs import write_json
+    from evoplastic.files import write_json
 
     with screen.waiting("evaluating the evolved center"):
         result = evaluate(

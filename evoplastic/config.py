@@ -7,6 +7,7 @@ reads outside files in, so the `config.toml` of a run folder is complete. Unknow
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -18,10 +19,12 @@ import tomli_w
 
 from evoplastic.errors import UserError, nearest
 from evoplastic.problems import PROBLEMS
+from evoplastic.problems.lesions import LESIONS
 from evoplastic.strategies import STRATEGIES
 
 PRESETS = Path(__file__).resolve().parent / "presets"
 FORMAT, VERSION = "evoplastic.run", 1
+LARGEST = 1e12  # size of a fraction; kernels are float32
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -38,7 +41,13 @@ class EvaluationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """The evaluation at the end of a run."""
 
     lives: Positive = 16  # per task and condition
-    controls: tuple[str, ...] = ("plasticity_off",)
+    controls: tuple[str, ...] = ("plasticity_off",)  # lesions, or all
+
+    def __post_init__(self) -> None:
+        known = ["all", *(name for name in LESIONS if name != "none")]
+        for name in self.controls:
+            if name not in known:
+                raise ValueError(f"control {name!r} is unknown; choose some of {known}{nearest(name, known)}")
 
 
 class CheckpointSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,13 +91,14 @@ def read_config(source: str, overrides: Iterable[str] = (), **top_level: Any) ->
 
 def parse_config(raw: Mapping[str, Any]) -> RunConfig:
     """Return the resolved settings of a parsed run file."""
+    _check_plain(raw)
     version = raw.get("version", VERSION)
     if isinstance(version, int) and version > VERSION:
         raise UserError(f"run file version {version} was written by a newer evoplastic; this one reads up to {VERSION}")
     try:
         config = msgspec.convert(raw, RunConfig)
     except msgspec.ValidationError as error:
-        raise UserError(_explain(str(error))) from None
+        raise UserError(_explain(str(error), raw)) from None
     return msgspec.structs.replace(config, problem=config.problem.resolve())
 
 
@@ -112,24 +122,26 @@ def preset_names() -> list[str]:
 
 def _read_extended(source: str, seen: tuple[str, ...]) -> dict[str, Any]:
     """Return a run file's content over the content of the preset it extends."""
-    if source in seen:
-        raise UserError(f"run file {source} extends itself through {' -> '.join((*seen, source))}")
     path = _find(source)
+    if str(path.resolve()) in seen:
+        raise UserError(f"run file {source} extends itself through {' -> '.join(seen)}")
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"run file {path} cannot be read: {error}") from error
     base = raw.pop("extends", None)
     if base is None:
         return raw
     if not isinstance(base, str):
         raise UserError(f"extends must be the name of a preset or the path of a run file, got {base!r}")
-    return _merged(_read_extended(base, (*seen, source)), raw)
+    if base.endswith(".toml"):
+        base = str(path.parent / base)  # the folder that evoplastic was started from does not matter
+    return _merged(_read_extended(base, (*seen, str(path.resolve()))), raw)
 
 
 def _find(source: str) -> Path:
     if source.endswith(".toml"):
-        if not Path(source).is_file():
+        if not os.path.isfile(source):
             raise UserError(f"run file {source} does not exist; give the path of a .toml file or a preset's name")
         return Path(source)
     path = PRESETS / f"{source}.toml"
@@ -158,10 +170,10 @@ def _apply_override(raw: dict[str, Any], override: str) -> None:
     if not equals or not all(keys):
         raise UserError(f"--set must look like strategy.sigma=0.02, got {override!r}")
     try:
-        value = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()  # a bare word is a string
-    over: Any = value
+        parsed = tomllib.loads(f"value = {text.strip()}")
+    except (ValueError, RecursionError):
+        parsed = {}
+    over: Any = parsed["value"] if parsed.keys() == {"value"} else text.strip()  # a bare word is a string
     for key in reversed(keys):
         over = {key: over}
     raw.update(_merged(raw, over))
@@ -176,33 +188,69 @@ def _without_none(value: Any) -> Any:
     return value
 
 
-def _explain(message: str) -> str:
-    """Return msgspec's message with the key's full path first and, for an unknown key, the nearest known one."""
+def _check_plain(value: Any, where: str = "") -> None:
+    """Raise UserError for what no key can mean or no file can hold: infinity, NaN, huge numbers, broken Unicode."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_plain(key, where)
+            _check_plain(item, f"{where}.{key}" if where else key)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _check_plain(item, where)
+    elif isinstance(value, float) and not abs(value) <= LARGEST:
+        raise UserError(f"{where}: expected a number between {-LARGEST:g} and {LARGEST:g}, got {value}")
+    elif isinstance(value, int) and abs(value) >= 2**63:
+        raise UserError(f"{where}: expected an integer of at most 63 bits, got one of {value.bit_length()}")
+    elif isinstance(value, str) and not _is_unicode(value):
+        raise UserError(f"{where or 'run file'}: expected valid Unicode text, got {value!r}")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _explain(message: str, raw: Mapping[str, Any]) -> str:
+    """Return msgspec's message as one sentence: the key's full path, what was got, what is known there."""
     problem, _, path = message.partition(" - at `$")
-    where = path.strip("`.").removesuffix("`")
-    unknown = re.match(r"Object contains unknown field `(.*)`", problem)
+    where = path.strip("`").removeprefix(".")
+    kind, value = _look_up(re.split(r"\.(?=\w)", where) if where else (), raw)
+    unknown = re.match(r"Object contains unknown field `(.*)`", problem, re.DOTALL)
     if unknown:
-        known = sorted(_known_keys())
-        key = unknown[1]
-        full = f"{where}.{key}" if where else key
-        inside = [name.rpartition(".")[2] for name in known if name.rpartition(".")[0] == where]
-        return f"unknown key {full!r}{nearest(key, inside)} (known here: {', '.join(dict.fromkeys(inside))})"
+        struct = _struct(kind, value)
+        full = f"{where}.{unknown[1]}" if where else unknown[1]
+        known = [*([struct.tag_field] if struct.tag else []), *(field.encode_name for field in struct.fields)]
+        return f"unknown key {full!r}{nearest(unknown[1], known)} (known here: {', '.join(known)})"
+    if isinstance(kind, msgspec.inspect.LiteralType) and isinstance(value, str):
+        choices = sorted(map(str, kind.values))
+        return f"{where}: {value!r} is unknown; choose one of {choices}{nearest(value, choices)}"
+    if isinstance(value, (str, int, float)) and problem.startswith("Expected"):
+        problem = f"{problem.partition(', got ')[0]}, got {value!r}"
     return f"{where}: {problem[0].lower()}{problem[1:]}" if where else problem
 
 
-def _known_keys() -> set[str]:
-    """Return the dotted path of every key of every variant of a run file."""
+def _look_up(keys: Iterable[str], value: Any) -> tuple[Any, Any]:
+    """Return the type of what may stand at a path of a run file, and what does stand there in `value`."""
+    kind: Any = msgspec.inspect.type_info(RunConfig)
+    for key in keys:
+        here = _struct(kind, value)
+        fields = {field.encode_name: field.type for field in here.fields}
+        if key == here.tag_field:
+            fields[key] = msgspec.inspect.LiteralType(tuple(struct.tag for struct in _structs(kind)))
+        if key not in fields:  # an element, such as tables[...]
+            return None, None
+        kind, value = fields[key], value.get(key)
+    return kind, value
 
-    def walk(kind: msgspec.inspect.Type, prefix: str) -> Iterable[str]:
-        match kind:
-            case msgspec.inspect.StructType(fields=fields, tag_field=tag):
-                if tag:
-                    yield prefix + tag
-                for field in fields:
-                    yield prefix + field.encode_name
-                    yield from walk(field.type, f"{prefix}{field.encode_name}.")
-            case msgspec.inspect.UnionType(types=types):
-                for variant in types:
-                    yield from walk(variant, prefix)
 
-    return set(walk(msgspec.inspect.type_info(RunConfig), ""))
+def _struct(kind: Any, value: Any) -> Any:
+    """Return which of the tables that may stand somewhere `value` is, by its tag."""
+    structs = _structs(kind)
+    return next((struct for struct in structs if struct.tag == value.get(struct.tag_field)), structs[0])
+
+
+def _structs(kind: Any) -> list[Any]:
+    return list(kind.types) if isinstance(kind, msgspec.inspect.UnionType) else [kind]

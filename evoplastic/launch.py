@@ -21,7 +21,8 @@ from evoplastic.errors import UserError
 from evoplastic.evaluators.contract import Abandoned, Evaluator
 from evoplastic.evolution import Record, Search, evolve
 from evoplastic.jit import source_hash
-from evoplastic.runs import RunFolder, build_manifest
+from evoplastic.manifest import build_manifest
+from evoplastic.runs import RunFolder
 from evoplastic.strategies.contract import State
 
 
@@ -78,8 +79,8 @@ def start_run(config: RunConfig, runs: Path, name: str | None = None, command: l
 def load_run(path: str | Path, runs: Path | None = None, generations: int | None = None) -> Run:
     """Return the run in folder `path`, or named so in `runs`, at its newest undamaged checkpoint.
 
-    `generations` replaces the configured total. UserError if there is none, or if its genome or settings are not
-    those that its checkpoints were made with.
+    `generations` replaces the configured total. UserError if there is none, if its genome or settings are not those
+    that its checkpoints were made with, or if it is past the new total.
     """
     folder = RunFolder.open(path, runs)
     config = parse_config(folder.config)
@@ -88,13 +89,18 @@ def load_run(path: str | Path, runs: Path | None = None, generations: int | None
     search = Search.of(config)
     warnings: list[str] = []
     checkpoint = folder.load_checkpoint(warnings.append)
-    difference = search.problem.layout.difference(checkpoint.meta["layout"])
+    difference = search.problem.layout.difference(checkpoint.meta.get("layout", []))
     if difference:
         raise UserError(f"run {folder.path.name!r} has checkpoints of another genome: {difference}")
-    if checkpoint.meta["config_hash"] != config_hash(config):
+    if checkpoint.meta.get("config_hash") != config_hash(config):
         raise UserError(
             f"run {folder.path.name!r} has checkpoints of other settings than its config.toml; "
             "restore that file, or start a new run from it"
+        )
+    if generations is not None and generations < checkpoint.generation:
+        raise UserError(
+            f"run {folder.path.name!r} stands at generation {checkpoint.generation}, and --generations is the total: "
+            f"give at least that many, got {generations}"
         )
     return Run(folder, search, search.strategy.restore(checkpoint.arrays), tuple(warnings))
 

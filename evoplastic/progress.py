@@ -87,16 +87,16 @@ class ProgressLine:
         self._chance = run.search.problem.chance
         self._validated: tuple[int, dict[str, float]] | None = None
         self._recent: deque[tuple[float, int]] = deque(maxlen=20)  # (seconds, lives) of the last generations
-        self._first = False  # whether all that is known is the first generation
+        self._seen = 0  # generations
 
     def after(self, record: Record) -> str:
         """Return the line after one more generation."""
         if record.metrics["validation"]:
             self._validated = record.generation, record.metrics["validation"]
         lives = record.lives + record.validation_lives
-        if self._first:
+        if self._seen == 1:
             self._recent.clear()  # the first generation also compiled, so its seconds say nothing of the others
-        self._first = not self._recent
+        self._seen += 1
         self._recent.append((record.seconds + record.validation_seconds, lives))
         seconds = sum(seconds for seconds, _ in self._recent)
         left = (self._total - record.state.generation) * seconds / len(self._recent)

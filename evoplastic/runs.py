@@ -16,36 +16,27 @@ import difflib
 import errno
 import itertools
 import json
-import math
 import os
-import platform
 import re
 import shutil
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-import evoplastic
 from evoplastic import checkpoints
-from evoplastic.checkpoints import Checkpoint, Migration, migrated, write_whole
+from evoplastic.checkpoints import Checkpoint
 from evoplastic.errors import UserError, writing
+from evoplastic.files import Migration, migrated, plain, remove_leftovers, write_json, write_whole
 from evoplastic.lock import RunLock
+from evoplastic.manifest import read_manifest
 
-MANIFEST = "evoplastic.manifest"
 METRICS = "evoplastic.metrics"
 EVENTS = "evoplastic.events"
-MIGRATIONS: dict[int, Migration] = {}  # manifest version N -> N + 1
 METRICS_MIGRATIONS: dict[int, Migration] = {}  # metrics record version N -> N + 1
 
 _SUBFOLDERS = ("checkpoints", "evaluation", "analysis")
-_PACKAGES = ("numpy", "numba", "llvmlite", "scipy", "cma", "msgspec", "ray")
-_CPU_FEATURES = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512dq", "avx512bw", "avx512vl", "asimd", "sve", "sve2")
 
 
 class RunFolder:
@@ -80,7 +71,7 @@ class RunFolder:
         runs = runs or runs_dir(None)
         for candidate in (Path(path), runs / path):
             if _is_run(candidate):
-                _read_manifest(candidate)  # one that cannot be read is refused here, not in the middle of a run
+                read_manifest(candidate)  # one that cannot be read is refused here, not in the middle of a run
                 return cls(candidate)
         raise UserError(f"{str(path)!r} is not a run folder; {_nearest_runs(Path(path), runs)}")
 
@@ -100,7 +91,7 @@ class RunFolder:
     @property
     def manifest(self) -> dict[str, Any]:
         """What the run ran on, in the newest version of the format."""
-        return _read_manifest(self.path)
+        return read_manifest(self.path)
 
     def lock(self, break_lock: bool = False) -> RunLock:
         """Return the run's lock, to be entered; checkpoints are written only while no one else has taken it."""
@@ -120,7 +111,7 @@ class RunFolder:
     def rewind_metrics(self, generation: int) -> None:
         """Keep exactly the records of generations before `generation`; done before a resumed run appends."""
         with writing(self.path):
-            checkpoints.remove_leftovers(self.path)
+            remove_leftovers(self.path)
         kept = [_metrics_line(record) for record in self.metrics() if record["generation"] < generation]
         write_whole(self._metrics, b"".join(kept))
 
@@ -152,37 +143,6 @@ class RunFolder:
 def runs_dir(chosen: str | None) -> Path:
     """Return where runs go: `--runs-dir`, `$EVOPLASTIC_RUNS`, else `./runs`."""
     return Path(chosen or os.environ.get("EVOPLASTIC_RUNS") or "runs").expanduser()
-
-
-def build_manifest(command: list[str], source_hash: str) -> dict[str, Any]:
-    """Return what a later reader needs to judge whether it can continue the run with the same bits."""
-    return {
-        "format": MANIFEST,
-        "version": len(MIGRATIONS) + 1,
-        "evoplastic": evoplastic.__version__,
-        "source_hash": source_hash,
-        "command": list(command),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "packages": _package_versions(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu(),
-        "blas": _blas(),
-        "lineage": [],
-    }
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Make the file hold `value` as JSON, or leave it as it was; non-finite numbers become null."""
-    write_whole(path, (json.dumps(_plain(value), indent=2, allow_nan=False) + "\n").encode())
-
-
-def read_json(path: Path) -> Any:
-    """Return what the JSON file holds; UserError if it is missing or damaged."""
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} could not be read as JSON: {error}; restore it or choose another run") from error
 
 
 def _new_folder(runs_dir: Path, name: str | None, default_name: str) -> Path:
@@ -219,17 +179,12 @@ def _nearest_runs(path: Path, runs: Path) -> str:
     return f"the nearest runs in {runs} are {', '.join(difflib.get_close_matches(path.name, names, n=5, cutoff=0.0))}"
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / "manifest.json"
-    return migrated(read_json(path), MANIFEST, MIGRATIONS, path)
-
-
 def _metrics_line(record: Mapping[str, Any]) -> bytes:
     return _line({**record, "format": METRICS, "version": len(METRICS_MIGRATIONS) + 1})
 
 
 def _line(record: Mapping[str, Any]) -> bytes:
-    text = json.dumps(_plain(record), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(plain(record), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return text.encode() + b"\n"
 
 
@@ -262,42 +217,3 @@ def _read_records(path: Path) -> Iterator[dict[str, Any]]:
             raise UserError(f"line {number} of {path} is damaged; remove the file's lines from there on") from None
         record = migrated(record, METRICS, METRICS_MIGRATIONS, path)
         yield {key: value for key, value in record.items() if key not in ("format", "version")}
-
-
-def _plain(value: Any) -> Any:
-    """Return `value` in the words of JSON: mappings, lists, text, numbers; a number that is not finite is null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _package_versions() -> dict[str, str]:
-    installed = {}
-    for package in _PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            installed[package] = metadata.version(package)
-    return installed
-
-
-def _cpu() -> dict[str, Any]:
-    """Return the CPU's model and those of its features that change the code compiled for it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    flags = facts.get("flags", facts.get("Features", "")).split()
-    model = facts.get("model name") or platform.processor()
-    return {"model": model, "features": [feature for feature in _CPU_FEATURES if feature in flags]}
-
-
-def _blas() -> list[dict[str, Any]]:
-    """Return the loaded linear-algebra libraries; their architecture decides the bits of what uses them."""
-    import threadpoolctl
-
-    pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
-    return [{key: pool.get(key) for key in ("internal_api", "version", "architecture")} for pool in pools]

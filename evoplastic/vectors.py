@@ -58,8 +58,7 @@ def _compile_transpose(matrix, out):
 def _add_product(typingctx, weights, rates, drive):
     def generate(context, builder, signature, args):
         weights, rates, drive = (
-            context.make_array(kind)(context, builder, value)
-            for kind, value in zip(signature.args, args, strict=True)
+            context.make_array(kind)(context, builder, value) for kind, value in zip(signature.args, args, strict=True)
         )
         units, width = cgutils.unpack_tuple(builder, weights.shape)
 
@@ -93,8 +92,7 @@ def _add_product(typingctx, weights, rates, drive):
 def _transpose(typingctx, matrix, out):
     def generate(context, builder, signature, args):
         matrix, out = (
-            context.make_array(kind)(context, builder, value)
-            for kind, value in zip(signature.args, args, strict=True)
+            context.make_array(kind)(context, builder, value) for kind, value in zip(signature.args, args, strict=True)
         )
         width = cgutils.unpack_tuple(builder, matrix.shape)[1]
         tiles = builder.udiv(width, _INDEX(LANES))

@@ -16,7 +16,7 @@ from evoplastic.tasks import TASKS
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 ORDER = [  # each storey may use those before it
-    {"errors"},
+    {"errors", "files"},
     {"jit"},
     {"random", "polynomials", "numbers", "vectors"},
     {"networks", "rules", "modulation", "tasks", "genome", "strategies"},
@@ -25,7 +25,7 @@ ORDER = [  # each storey may use those before it
     {"config"},
     {"evaluators"},
     {"evolution"},
-    {"runs", "checkpoints", "lock"},
+    {"runs", "checkpoints", "lock", "manifest"},
     {"analysis"},
     {"launch"},
     {"api", "cli", "__main__", "bench", "progress"},

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evoplastic import runs
+from evoplastic import manifest, runs
 from evoplastic.checkpoints import Checkpoint
 from evoplastic.errors import UserError, nearest
-from evoplastic.runs import RunFolder, build_manifest, read_json, runs_dir, write_json
+from evoplastic.files import read_json, write_json
+from evoplastic.manifest import build_manifest
+from evoplastic.runs import RunFolder, runs_dir
 
 CONFIG = 'preset = "demo"\n[evolution]\nsigma = 0.1\n'
 
@@ -148,7 +150,7 @@ def test_a_run_of_a_newer_version_is_refused_when_opening(tmp_path):
 
 def test_a_manifest_of_an_older_version_is_migrated(tmp_path, monkeypatch):
     run = a_run(tmp_path)
-    monkeypatch.setattr(runs, "MIGRATIONS", {1: lambda document: {**document, "added": True}})
+    monkeypatch.setattr(manifest, "MIGRATIONS", {1: lambda document: {**document, "added": True}})
     assert run.manifest["added"]
     assert run.manifest["version"] == 2
 

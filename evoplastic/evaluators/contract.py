@@ -28,9 +28,7 @@ class Abandoned(Exception):
 class Evaluator(Protocol):
     """Computes `problem.score` or `problem.course` for each job. Row i belongs to job i, always."""
 
-    def evaluate(
-        self, candidates: Candidates, jobs: Sequence[Job], measure: Measure = "score"
-    ) -> NDArray[np.float64]:
+    def evaluate(self, candidates: Candidates, jobs: Sequence[Job], measure: Measure = "score") -> NDArray[np.float64]:
         """Return (jobs, columns) float64; raise Abandoned if asked to give up."""
 
     def close(self) -> None:

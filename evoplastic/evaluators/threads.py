@@ -32,9 +32,7 @@ class Threads:
         self._abandon = abandon
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="evoplastic")
 
-    def evaluate(
-        self, candidates: Candidates, jobs: Sequence[Job], measure: Measure = "score"
-    ) -> NDArray[np.float64]:
+    def evaluate(self, candidates: Candidates, jobs: Sequence[Job], measure: Measure = "score") -> NDArray[np.float64]:
         compute = getattr(self._problem, measure)
         rows: list[NDArray[np.float64] | None] = [None] * len(jobs)
         next_job = itertools.count()  # its __next__ is atomic

@@ -18,9 +18,7 @@ from evoplastic.jit import pack
 from evoplastic.numbers import flush
 
 
-class LossSettings(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="loss"
-):
+class LossSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="loss"):
     """External modulation of a run file; the default is the published one."""
 
     baseline: Literal["per_type", "single"] = "per_type"

@@ -1,7 +1,7 @@
 """Plastic recurrent networks that live through trials: genotype -> network and rule -> one lifetime -> score.
 
-    fitness = -(mean loss over the last scored trials of each task) - mean cost of modulation per trial
-    metric  = accuracy over the same trials
+fitness = -(mean loss over the last scored trials of each task) - mean cost of modulation per trial
+metric  = accuracy over the same trials
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from evoplastic.rules import RULES
 from evoplastic.tasks import TASKS
 from evoplastic.tasks.contract import CORRECT, COST, LOSS, SCORE_COLUMNS
 from evoplastic.tasks.truth_tables import novelty
+
+MOST_UNITS = 5_000  # an array over synapses then takes 200 MB
+SHORTEST_STEP_MS = 1e-3
 
 
 class GenomeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,6 +57,11 @@ class LifetimesSettings(
             raise UserError(
                 f"problem.scored_trials must be at most task.trials = {self.task.trials}, got {self.scored_trials}"
             )
+        if self.network.dt_ms < SHORTEST_STEP_MS:
+            raise UserError(f"problem.network.dt_ms must be at least {SHORTEST_STEP_MS}, got {self.network.dt_ms}")
+        units = sum(map(len, self.network.places().values()))
+        if units > MOST_UNITS:
+            raise UserError(f"problem.network.units must be at most {MOST_UNITS}, got {units}")
         resolved = msgspec.structs.replace(self, task=self.task.resolve())
         resolved.build(seed=0).task_of(resolved.task.training()[:1] * resolved.task.tasks_per_life)
         return resolved

@@ -22,6 +22,7 @@ from evoplastic.tasks.truth_tables import (
 )
 
 Milliseconds = Annotated[float, msgspec.Meta(ge=0)]
+MOST_STEPS = 100_000  # of a trial
 
 
 class PeriodSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,6 +41,8 @@ class PeriodSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         count = {}
         for name in self.__struct_fields__:
             length = getattr(self, name) / dt_ms
+            if not length <= MOST_STEPS:
+                raise UserError(f"task.periods.{name} must be at most {MOST_STEPS} steps of {dt_ms} ms, got {length:g}")
             if abs(length - round(length)) > 1e-6:
                 raise UserError(
                     f"task.periods.{name} must be a multiple of network.dt_ms = {dt_ms}, got {getattr(self, name)}"
@@ -82,8 +85,8 @@ class BooleanSettings(
     battery: Spec | RandomPairs | Tables = Spec(name="boolean2")
     withheld: tuple[str, ...] = ()  # never met in evolution; their negations are withheld with them
     alternate_halves: bool = False  # pairs of generations meet the even, then the odd tasks of the battery
-    trials: Annotated[int, msgspec.Meta(ge=1)] = 400  # per task
-    tasks_per_life: Annotated[int, msgspec.Meta(ge=1)] = 1
+    trials: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 400  # per task
+    tasks_per_life: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 1
     newborn_tasks: bool = False  # each task of a life starts from newborn weights
     feedback: Literal["graded", "binary"] = "graded"
     periods: PeriodSettings = PeriodSettings()
@@ -95,7 +98,7 @@ class BooleanSettings(
         for name in self.withheld:
             negation_of(battery.tables, name)
         pairs = complementary_pairs(battery.tables, self.withheld)
-        withheld = tuple(name for pair in pairs for name in pair)
+        withheld = tuple(dict.fromkeys(name for pair in pairs for name in pair))
         resolved = msgspec.structs.replace(self, battery=battery, withheld=withheld)
         for generation in (0, 2):
             if not resolved.eligible(generation):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,12 @@ CHECKOUT = Path(__file__).resolve().parents[2] / "task_specs"
 def find_spec(name: str) -> Path:
     """Return the spec file `name`: an explicit path, else packaged data, else the checkout's `task_specs/`."""
     if name.endswith(".json"):
-        path = Path(name)
-        if not path.is_file():
+        if not os.path.isfile(name):
             raise UserError(f"task spec {name} does not exist; give the path of a .json file or one of {spec_names()}")
-        return path
+        return Path(name)
     for folder in (PACKAGE_DATA, CHECKOUT):
         path = folder / f"{name}.json"
-        if path.is_file():
+        if os.path.isfile(path):  # unlike Path.is_file, also False for a name that no file can have
             return path
     raise UserError(f"task spec {name!r} is unknown; choose one of {spec_names()}{nearest(name, spec_names())}")
 
@@ -37,7 +37,7 @@ def read_spec(name: str, kind: str) -> dict[str, Any]:
     path = find_spec(name)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"task spec {path} cannot be read: {error}") from error
     found = (content.get("format"), content.get("version")) if isinstance(content, dict) else (None, None)
     if found != (kind, 1):

@@ -65,12 +65,14 @@ class RandomPairs(
             raise UserError(f"pairs must be at most {available} for {self.stimuli} stimuli, got {self.pairs}")
         key = stream_key(self.seed, Purpose.TASK, self.stimuli)
         tables: Battery = {}
+        drawn: set[str] = set()
         for draw in itertools.count():
             table = format(int(below(philox(key, 0, draw)[0], 2**columns)), f"0{columns}b")
-            if is_constant(table) or table in tables.values():
+            if is_constant(table) or table in drawn:
                 continue
             name = f"f{int(table, 2):0{columns // 4 or 1}x}"
             tables[name], tables[f"not-{name}"] = table, negation(table)
+            drawn |= {table, negation(table)}
             if len(tables) == 2 * self.pairs:
                 source = f"{self.pairs} random pairs of {self.stimuli} stimuli, seed {self.seed}"
                 return Tables(tables=tables, source=source)
@@ -82,6 +84,8 @@ def check_battery(tables: Mapping[str, str]) -> None:
     if not tables:
         raise ValueError("a battery needs at least one truth table, got none")
     lengths = {2**k for k in range(1, MOST_STIMULI + 1)}
+    if "" in tables:
+        raise ValueError("every task needs a name, got ''")
     for name, table in tables.items():
         if set(table) - set("01") or len(table) not in lengths:
             raise ValueError(f"truth table of {name!r} must be {sorted(lengths)} digits 0 or 1, got {table!r}")
@@ -144,8 +148,6 @@ def novelty(tables: Mapping[str, str], withheld: Iterable[str]) -> str:
     held = set(withheld)
     trained = {npn_class(table) for name, table in tables.items() if name not in held}
     return "relabelled" if any(npn_class(tables[name]) in trained for name in held) else "novel class"
-
-
 
 
 def describe(tables: Mapping[str, str]) -> str:
