@@ -17,21 +17,15 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evoplastic.files import read_json
+from evoplastic.config import deciding, difference, read_config
+from evoplastic.jit import source_hash
+from evoplastic.launch import load_run
+from evoplastic.problems import lesions
+from evoplastic.runs import RunFolder
 
 LIVES = 16
 RESULTS = Path(__file__).with_name("RESULTS.md")
-LESIONS = (
-    "plasticity_off",
-    "gains_uniform",
-    "gains_shuffled",
-    "weights_shuffled",
-    "initial_weights",
-    "feedback_cut",
-    "modulation_cut",
-    "feedback_shuffled",
-    "activity_reset",
-)
+LESIONS = tuple(name for name in lesions.LESIONS if name != "none")
 
 
 class Bounds(NamedTuple):
@@ -77,21 +71,24 @@ def main() -> int:
 
 def _evaluated(runs: Path, preset: str, seed: int) -> dict[str, Any]:
     """Return the evaluation of the finished run of `preset` with `seed`, running what is missing of it."""
-    name = f"{preset}-s{seed}"
+    config, name = read_config(preset, seed=seed), f"{preset}-s{seed}"
     folder = runs / name
     if not (folder / "manifest.json").exists():
         _evoplastic("run", preset, "--seed", str(seed), "--name", name, "--runs-dir", str(runs))
-    evaluations = _complete(folder)
-    if not evaluations:
-        if not list((folder / "evaluation").glob("*.json")):
-            _evoplastic("resume", str(folder))
+    run = load_run(folder)
+    changed = difference(config, deciding(run.config))
+    if changed or run.config.generations != config.generations:
+        raise SystemExit(f"{folder} was made with other settings than preset {preset} has now ({changed}); remove it")
+    if not run.finished:
+        _evoplastic("resume", str(folder))
+    if not _complete(folder, config.generations):
         _evoplastic("evaluate", str(folder), "--controls", "all", "--lives", str(LIVES))
-        evaluations = _complete(folder)
-    return evaluations[-1]
+    return _complete(folder, config.generations)[-1]
 
 
-def _complete(folder: Path) -> list[dict[str, Any]]:
-    found = [read_json(path) for path in sorted((folder / "evaluation").glob("*.json"))]
+def _complete(folder: Path, generations: int) -> list[dict[str, Any]]:
+    """Return the evaluations of the last center that have enough lives and every lesion."""
+    found = RunFolder.open(folder).evaluations(generations)
     return [result for result in found if result["lives"] >= LIVES and set(LESIONS) <= set(result["conditions"])]
 
 
@@ -126,7 +123,8 @@ def _report(results: dict[Claim, list[dict[str, Any]]], missed: list[str]) -> st
     lines = [
         "# Measured results",
         "",
-        f"Made by `make science` on {date.today()}, {platform.machine()}, Python {platform.python_version()}. "
+        f"Made by `make science` on {date.today()}, {platform.machine()}, Python {platform.python_version()}, sources "
+        f"{source_hash()}. "
         f"Accuracy over the last 100 trials of a life, {LIVES} lives per task and condition; the withheld pair is the "
         "mean of DMS and DNMS, which no training task resembles. One number per seed, in the order of the seeds; no "
         "interval over fewer than ten seeds. Chance and a random policy score .5, an oracle 1.",

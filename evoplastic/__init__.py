@@ -18,17 +18,16 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "EvaluationRequest": "analysis.evaluation",
     "Record": "evolution",
     "Run": "launch",
     "RunConfig": "config",
     "Search": "evolution",
     "UserError": "errors",
-    "carry_on": "launch",
     "evaluate": "analysis.evaluation",
     "evolve": "api",
     "load_run": "launch",
     "read_config": "config",
-    "start_run": "launch",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -4,12 +4,13 @@
     overhead       = seconds of a generation / seconds of the same number of bare lifetimes on as many threads - 1
 
 Speed is a ratio taken within one run: on shared machines single readings of one program differ by half. The bare
-product is the plain loop drive[post] += rate[pre] * weights[pre, post] over the network's own arrays.
+product is the plain loop drive[post] += rate[pre] * weights[pre, post] over the network's own arrays. The overhead is
+taken against lifetimes that run side by side too: where two threads share a core's caches, each lifetime takes longer
+than alone, which is no fault of the evolution around it.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import statistics
@@ -19,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -28,6 +30,7 @@ from evoplastic.config import RunConfig, parse_config, read_config
 from evoplastic.evaluators.threads import Threads, available_cores
 from evoplastic.evolution import Search, evolve
 from evoplastic.jit import kernel
+from evoplastic.modulation import MODULATIONS
 from evoplastic.problems.lesions import Body
 from evoplastic.rollout import live
 from evoplastic.rules import RULES
@@ -36,6 +39,7 @@ from evoplastic.tasks.contract import SCORE_COLUMNS
 ROUNDS = 40
 PRODUCTS = 50_000
 GENERATIONS = 3
+_ZERO = np.float32(0.0)
 
 
 @kernel
@@ -61,9 +65,10 @@ def measure(preset: str, tell: Callable[[str], None] = lambda line: None) -> dic
     ratios = sorted(step / bare for step, bare in pairs)
     tell("timing generations against bare lifetimes")
     generation = _generation(config)
-    tell("timing every rule, and a fading network")
-    rules = {name: _rule(config, name) for name in RULES}
-    faded = _fading(config)
+    tell("timing every rule, and networks that fall silent")
+    rules = {name: _variant(config, "rule", name) for name in RULES}
+    modulations = {name: _variant(config, "modulation", name) for name in MODULATIONS}
+    silence = _silence(config)
     tell("timing compilation in new processes")
     return {
         "format": "evoplastic.bench",
@@ -81,10 +86,11 @@ def measure(preset: str, tell: Callable[[str], None] = lambda line: None) -> dic
             "rounds": ROUNDS,
         },
         **generation,
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        **_start_up(),
-        "fading_over_dense": faded,
+        "peak_rss_mb": _peak_memory_mb(),
+        **_start_up(preset),
+        "silence_over_dense": silence,
         "rules": rules,
+        "modulations": modulations,
     }
 
 
@@ -104,9 +110,15 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str]]:
         ("compile, cold cache, s", f"{result['compile_cold_s']:.1f}"),
         ("compile, warm cache, s", f"{result['compile_warm_s']:.1f}"),
         ("first generation of quickstart, warm cache, s", f"{result['first_generation_warm_s']:.1f}"),
-        ("fading network over dense one", f"{result['fading_over_dense']:.2f}"),
+        *((f"{name} units over dense", f"{ratio:.2f}") for name, ratio in result["silence_over_dense"].items()),
         *((f"rule {name}, us per step", f"{rule['us_per_step']:.3f}") for name, rule in result["rules"].items()),
+        *((f"modulation {name}, us per step", f"{m['us_per_step']:.3f}") for name, m in result["modulations"].items()),
     ]
+
+
+def _peak_memory_mb() -> float:
+    """Return the most memory this process has held; the system counts it in kB, macOS in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 class _Lifetime:
@@ -186,10 +198,10 @@ def _bare_lifetimes(lifetimes: list[_Lifetime], count: int) -> float:
     return time.perf_counter() - started
 
 
-def _rule(config: RunConfig, name: str) -> dict[str, float]:
-    """Return a rule's microseconds per step under the configured network and task."""
+def _variant(config: RunConfig, part: str, name: str) -> dict[str, float]:
+    """Return microseconds per step with another rule or modulation, everything else as configured."""
     raw = msgspec.to_builtins(config)
-    raw["problem"]["rule"] = {"type": name}
+    raw["problem"][part] = {"type": name}
     lifetime = _Lifetime(parse_config(raw))
     pairs = [lifetime.slice() for _ in range(ROUNDS // 8)]
     return {
@@ -198,57 +210,70 @@ def _rule(config: RunConfig, name: str) -> dict[str, float]:
     }
 
 
-def _fading(config: RunConfig) -> float:
-    """Return how much slower a network is whose activity fades away, 30 % of its units without input.
+def _silence(config: RunConfig) -> dict[str, float]:
+    """Return how much slower networks with fading units are than the same dense network, nothing perturbed in any.
 
-    Nothing perturbs either network, so potentials of the unconnected units shrink for ever: without the flush they
-    would soon be subnormal and each step many times slower.
+    `unconnected`: 30 % of the units have no input; `fading`: all activity shrinks for ever. Without the flush their
+    potentials would soon be subnormal and each step many times slower.
     """
 
     def unperturbed(body: Body) -> Body:
+        if not hasattr(body.rule, "quiet_from"):
+            return body
         return body._replace(rule=body.rule._replace(quiet_from=np.int64(0)))
 
-    def fade(body: Body) -> Body:
-        innate = (0.1 * body.network.innate).astype(np.float32)
+    def unconnected(body: Body) -> Body:
+        innate = body.network.innate.copy()
         innate[:, : int(0.3 * len(innate))] = 0.0
         return unperturbed(body._replace(network=body.network._replace(innate=innate)))
 
-    dense, fading = _Lifetime(config, unperturbed), _Lifetime(config, fade)
-    return statistics.median(fading.run() / dense.run() for _ in range(ROUNDS // 4))
+    def fading(body: Body) -> Body:
+        silent = body.task.levels._replace(stimulus=_ZERO, feedback=_ZERO, echo=_ZERO, bias=_ZERO)
+        innate = (0.1 * body.network.innate).astype(np.float32)
+        body = body._replace(task=body.task._replace(levels=silent))
+        return unperturbed(body._replace(network=body.network._replace(innate=innate)))
+
+    dense = _Lifetime(config, unperturbed)
+    others = {"unconnected": _Lifetime(config, unconnected), "fading": _Lifetime(config, fading)}
+    rounds = [{name: other.run() / dense.run() for name, other in others.items()} for _ in range(ROUNDS // 4)]
+    return {name: statistics.median(ratios[name] for ratios in rounds) for name in others}
 
 
 _COMPILE = """
-import time
+import sys, time
 from evoplastic.bench import _Lifetime, read_config
 started = time.perf_counter()
-_Lifetime(read_config("icml2023"))
+_Lifetime(read_config(sys.argv[1]))
 print(time.perf_counter() - started)
 """
 
-_FIRST_GENERATION = """
-from evoplastic.config import read_config
-from evoplastic.evaluators.threads import Threads
-from evoplastic.evolution import Search, evolve
-search = Search.of(read_config("quickstart"))
-next(evolve(search, Threads(search.problem)))
-"""
+
+def _start_up(preset: str) -> dict[str, float]:
+    """Time new processes: compiling with an empty and a full cache, and a first generation from the command on."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {"EVOPLASTIC_CACHE": f"{folder}/cache"}
+
+        def compile_seconds() -> float:
+            command = [sys.executable, "-c", _COMPILE, preset]
+            done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+            return float(done.stdout)
+
+        cold, warm = compile_seconds(), compile_seconds()
+        _first_generation(Path(folder, "cold"), environment)
+        first = _first_generation(Path(folder, "warm"), environment)
+        return {"compile_cold_s": cold, "compile_warm_s": warm, "first_generation_warm_s": first}
 
 
-def _start_up() -> dict[str, float]:
-    """Time new processes: compiling with an empty and a full cache, and the first generation from the command on."""
-    with tempfile.TemporaryDirectory() as cache:
-        environment = os.environ | {"EVOPLASTIC_CACHE": cache}
-
-        def process(code: str) -> tuple[float, str]:
-            started = time.perf_counter()
-            command = [sys.executable, "-c", code]
-            out = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-            return time.perf_counter() - started, out
-
-        cold, warm = (float(json.loads(process(_COMPILE)[1])) for _ in range(2))
-        process(_FIRST_GENERATION)
-        return {
-            "compile_cold_s": cold,
-            "compile_warm_s": warm,
-            "first_generation_warm_s": process(_FIRST_GENERATION)[0],
-        }
+def _first_generation(runs: Path, environment: dict[str, str]) -> float:
+    """Return the seconds from starting `evoplastic run quickstart` to the first line of its metrics."""
+    command = [sys.executable, "-m", "evoplastic", "run", "quickstart", "--name", "first", "--runs-dir", str(runs)]
+    metrics = runs / "first" / "metrics.jsonl"
+    started = time.perf_counter()
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not (metrics.exists() and metrics.stat().st_size) and process.poll() is None:
+            time.sleep(0.01)
+        return time.perf_counter() - started
+    finally:
+        process.kill()
+        process.wait()

@@ -15,9 +15,11 @@ from evoplastic import __version__
 from evoplastic.errors import UserError
 
 if TYPE_CHECKING:
+    from evoplastic.analysis.evaluation import EvaluationRequest
     from evoplastic.evaluators.contract import Evaluator
-    from evoplastic.launch import Run, StopRequest
+    from evoplastic.launch import Run
     from evoplastic.progress import Screen
+    from evoplastic.stop import StopRequest
 
 app = typer.Typer(
     help="Evolve plastic networks that learn cognitive tasks within their own lifetime.",
@@ -37,6 +39,7 @@ Backend = Annotated[str, typer.Option(help="Where lives are computed.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Default: the cores this process may use.")]
 RunsDir = Annotated[str | None, typer.Option(help="Folder of runs; default $EVOPLASTIC_RUNS, else ./runs.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, everything else on stderr.")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or its name in the folder of runs.")]
 BreakLock = Annotated[bool, typer.Option("--break-lock", help="Take the run from a process that holds it.")]
 
 
@@ -76,6 +79,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Evolve, evaluate, draw."""
+    stop = _listen()
     from evoplastic.config import read_config
     from evoplastic.launch import start_run
     from evoplastic.progress import Screen
@@ -86,12 +90,13 @@ def run(
     started = start_run(config, resolve_runs_dir(runs_dir), name, command=["evoplastic", *sys.argv[1:]])
     screen = Screen(to_stderr=as_json)
     screen.introduce(started)
-    _evolve(started, screen, backend, workers, break_lock=False, as_json=as_json)
+    with started.folder.lock():
+        _evolve(started, stop, screen, backend, workers, as_json)
 
 
 @app.command()
 def resume(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or its name in the folder of runs.")],
+    run: RunName,
     generations: Generations = None,
     backend: Backend = "threads",
     workers: Workers = None,
@@ -101,27 +106,37 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Carry on a run bit for bit from its newest checkpoint."""
+    stop = _listen()
     from evoplastic.launch import load_run, note_resume, resume_differences
     from evoplastic.progress import Screen
+    from evoplastic.runs import RunFolder
     from evoplastic.runs import runs_dir as resolve_runs_dir
 
-    found = load_run(run, resolve_runs_dir(runs_dir), generations)
-    differences = resume_differences(found)
-    if exact and differences:
-        raise UserError(f"--exact refuses to carry on {found.folder.path.name!r}: {'; '.join(differences)}")
+    _check_backend(backend)
+    folder = RunFolder.open(run, resolve_runs_dir(runs_dir))
     screen = Screen(to_stderr=as_json)
-    for warning in found.warnings:
-        screen.warn(warning)
-    if differences:
-        screen.warn(f"the run may not go on bit for bit: {'; '.join(differences)}")
-    screen.introduce(found)
-    note = lambda: note_resume(found, ["evoplastic", *sys.argv[1:]], differences)  # noqa: E731
-    _evolve(found, screen, backend, workers, break_lock, as_json, when_locked=note)
+    with folder.lock(break_lock):
+        found = load_run(folder, generations=generations)
+        differences = resume_differences(found)
+        if exact and differences:
+            raise UserError(f"--exact refuses to carry on {folder.path.name!r}: {'; '.join(differences)}")
+        for warning in found.warnings:
+            screen.warn(warning)
+        if differences:
+            screen.warn(f"the run may not go on bit for bit: {'; '.join(differences)}")
+        evaluations = folder.evaluations(found.state.generation) if found.finished else []
+        if evaluations:
+            screen.say(f"{folder.path} is finished; its last evaluation:")
+            _show(evaluations[-1], screen, as_json)
+            return
+        screen.introduce(found)
+        note_resume(found, ["evoplastic", *sys.argv[1:]], differences)
+        _evolve(found, stop, screen, backend, workers, as_json)
 
 
 @app.command()
 def evaluate(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or its name in the folder of runs.")],
+    run: RunName,
     tasks: Annotated[str | None, typer.Option(help="Comma-separated task names; default: all.")] = None,
     lives: Annotated[int | None, typer.Option(min=1, help="Lives per task and condition.")] = None,
     controls: Annotated[str | None, typer.Option(help="all, or comma-separated lesions.")] = None,
@@ -132,18 +147,21 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score the evolved center on training and withheld tasks, beside generation 0 and lesions."""
+    stop = _listen()
+    from evoplastic.analysis.evaluation import EvaluationRequest
     from evoplastic.launch import load_run
     from evoplastic.progress import Screen
     from evoplastic.runs import runs_dir as resolve_runs_dir
 
+    _check_backend(backend)
     found = load_run(run, resolve_runs_dir(runs_dir))
     screen = Screen(to_stderr=as_json)
     for warning in found.warnings:
         screen.warn(warning)
     settings = found.config.evaluation
-    chosen = _names(controls) if controls is not None else list(settings.controls)
-    evaluator = _evaluator(backend, found, workers)
-    _present(found, evaluator, screen, lives or settings.lives, chosen, _names(tasks), seed, as_json)
+    chosen = settings.controls if controls is None else _names(controls)
+    request = EvaluationRequest(lives or settings.lives, chosen, None if tasks is None else _names(tasks), seed)
+    _evaluate(found, _evaluator(backend, found, workers, stop), stop, request, screen, as_json)
 
 
 @app.command()
@@ -192,48 +210,82 @@ def show_tasks(name: Annotated[str, typer.Argument(metavar="SPEC", help="A batte
     print(describe(Spec(name=name).resolve().tables))
 
 
-def _evolve(
-    started: Run,
-    screen: Screen,
-    backend: str,
-    workers: int | None,
-    break_lock: bool,
-    as_json: bool,
-    when_locked: Any = lambda: None,
-) -> None:
+def _evolve(run: Run, stop: StopRequest, screen: Screen, backend: str, workers: int | None, as_json: bool) -> None:
     """Evolve to the end, then evaluate and draw; or stop on a signal, save, say how to go on, and exit."""
+    from evoplastic.analysis.evaluation import EvaluationRequest
+    from evoplastic.launch import carry_on
+
+    evaluator = _evaluator(backend, run, workers, stop)
+    with screen.progress(run) as watch:
+        ended = carry_on(run, evaluator, stop, watch)
+    if not ended.finished:
+        screen.say(f"stopped at generation {ended.state.generation}; carry on with:")
+        screen.say(f"    evoplastic resume {ended.folder.path}")
+        raise typer.Exit(INTERRUPTED)
+    settings = ended.config.evaluation
+    _evaluate(ended, evaluator, stop, EvaluationRequest(settings.lives, settings.controls), screen, as_json)
+
+
+def _evaluate(
+    run: Run, evaluator: Evaluator, stop: StopRequest, request: EvaluationRequest, screen: Screen, as_json: bool
+) -> None:
+    """Evaluate, write evaluation/ and, unless only some tasks were asked for, analysis/; show the table."""
+    from evoplastic.analysis.evaluation import evaluate
+    from evoplastic.analysis.figures import run_figures
     from evoplastic.evaluators.contract import Abandoned
-    from evoplastic.launch import StopRequest, carry_on
+
+    stop.patience = 1
+    try:
+        with screen.waiting("evaluating the evolved center") as tell:
+            evaluated = evaluate(run.search, run.center, evaluator, request, done=lambda condition: tell(condition))
+    except Abandoned:
+        screen.say(f"evaluation abandoned; repeat it with:\n    evoplastic evaluate {run.folder.path}")
+        raise typer.Exit(INTERRUPTED) from None
+    generation = run.state.generation
+    result = {"run": run.folder.path.name, "generation": generation, **evaluated.result}
+    written = run.folder.save_evaluation(generation, result)
+    pictures = []
+    if request.tasks is None:
+        pictures = run_figures(run.folder.path / "analysis", run.folder.metrics(), result, evaluated.curves)
+    _show(result, screen, as_json)
+    screen.say(f"evaluation: {written}")
+    for picture in pictures:
+        if picture.suffix == ".png":
+            screen.say(f"picture:    {picture}")
+
+
+def _show(result: dict[str, Any], screen: Screen, as_json: bool) -> None:
+    """Print an evaluation: its table and what it says in words; as JSON too if asked."""
+    from evoplastic.analysis.evaluation import headline, rows
+
+    if as_json:
+        print(json.dumps(result, allow_nan=False))
+    screen.table([("accuracy", "training tasks", "withheld tasks", "worst training task", "lives"), *rows(result)])
+    withheld = (
+        f"Withheld {', '.join(result['withheld'])}: {result['fold']}." if result["withheld"] else "Nothing withheld."
+    )
+    for line in (headline(result), withheld, result["privileged"], *result["notes"]):
+        screen.say(line)
+
+
+def _listen() -> StopRequest:
+    """Let Ctrl-C and SIGTERM finish the work under way, and asked again abandon it; return where they are counted."""
+    import os
+    import signal
+
+    from evoplastic.stop import StopRequest
 
     stop = StopRequest()
-    evaluator = _evaluator(backend, started, workers, stop)
-    with started.folder.lock(break_lock):
-        when_locked()
-        _listen(stop, screen)
-        with screen.progress(started) as watch:
-            ended = carry_on(started, evaluator, stop, watch)
-        if not ended.finished:
-            screen.say(f"stopped at generation {ended.state.generation}; carry on with:")
-            screen.say(f"    evoplastic resume {ended.folder.path}")
-            raise typer.Exit(INTERRUPTED)
-        settings = ended.config.evaluation
-        try:
-            _present(ended, evaluator, screen, settings.lives, list(settings.controls), None, 0, as_json)
-        except Abandoned:
-            screen.say(f"evaluation abandoned; repeat it with:\n    evoplastic evaluate {ended.folder.path}")
-            raise typer.Exit(INTERRUPTED) from None
-
-
-def _listen(stop: StopRequest, screen: Screen) -> None:
-    """Let Ctrl-C and SIGTERM finish the generation; a second one abandons it."""
-    import signal
 
     def hear(number: int, frame: object) -> None:
         stop.ask()
-        screen.say("abandoning it" if stop.abandon() else "finishing this generation; interrupt again to abandon it")
+        # Straight to the descriptor: a handler that interrupts a print must not print.
+        told = b"abandoning it\n" if stop.abandon() else b"finishing this generation; interrupt again to abandon it\n"
+        os.write(2, told)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, hear)
+    return stop
 
 
 def _check_backend(backend: str) -> None:
@@ -245,58 +297,11 @@ def _check_backend(backend: str) -> None:
         raise UserError(f"backend {backend!r} is unknown; choose one of {known}{nearest(backend, known)}")
 
 
-def _evaluator(backend: str, run: Run, workers: int | None, stop: StopRequest | None = None) -> Evaluator:
+def _evaluator(backend: str, run: Run, workers: int | None, stop: StopRequest) -> Evaluator:
     from evoplastic.evaluators import EVALUATORS
 
-    _check_backend(backend)
-    abandon = stop.abandon if stop else lambda: False
-    return EVALUATORS[backend](run.search.problem, workers, abandon)
+    return EVALUATORS[backend](run.search.problem, workers, stop.abandon)
 
 
-def _present(
-    run: Run,
-    evaluator: Evaluator,
-    screen: Screen,
-    lives: int,
-    controls: list[str] | None,
-    tasks: list[str] | None,
-    seed: int,
-    as_json: bool,
-) -> None:
-    """Evaluate, write evaluation/ and analysis/, show the table and where the pictures are."""
-    from evoplastic.analysis.evaluation import evaluate, headline, learning_curves, rows
-    from evoplastic.analysis.figures import run_figures
-    from evoplastic.files import write_json
-
-    with screen.waiting("evaluating the evolved center"):
-        result = evaluate(
-            run.search,
-            run.center,
-            evaluator,
-            lives,
-            controls or (),
-            tasks,
-            seed,
-            run=run.folder.path.name,
-            generation=run.state.generation,
-        )
-        curves = learning_curves(run.search, run.center, evaluator, lives, tasks, seed)
-    folder = run.folder.path
-    written = folder / "evaluation" / f"gen-{run.state.generation:08d}-seed{seed}.json"
-    write_json(written, result)
-    with screen.waiting("drawing"):
-        pictures = run_figures(folder / "analysis", run.folder.metrics(), result, curves)
-    if as_json:
-        print(json.dumps(result))
-    screen.table([("accuracy", "training tasks", "withheld pair", "worst training task", "lives"), *rows(result)])
-    told = f"Withheld: {result['fold']}. {result['privileged']}"
-    for line in (headline(result), told, *result["notes"]):
-        screen.say(line)
-    screen.say(f"evaluation: {written}")
-    for picture in pictures:
-        if picture.suffix == ".png":
-            screen.say(f"picture:    {picture}")
-
-
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -6,7 +6,7 @@ reads outside files in, so the `config.toml` of a run folder is complete. Unknow
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
 import re
 import tomllib
@@ -19,7 +19,7 @@ import tomli_w
 
 from evoplastic.errors import UserError, nearest
 from evoplastic.problems import PROBLEMS
-from evoplastic.problems.lesions import LESIONS
+from evoplastic.problems.contract import ProblemSettings, choose_lesions
 from evoplastic.strategies import STRATEGIES
 
 PRESETS = Path(__file__).resolve().parent / "presets"
@@ -41,13 +41,7 @@ class EvaluationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """The evaluation at the end of a run."""
 
     lives: Positive = 16  # per task and condition
-    controls: tuple[str, ...] = ("plasticity_off",)  # lesions, or all
-
-    def __post_init__(self) -> None:
-        known = ["all", *(name for name in LESIONS if name != "none")]
-        for name in self.controls:
-            if name not in known:
-                raise ValueError(f"control {name!r} is unknown; choose some of {known}{nearest(name, known)}")
+    controls: tuple[str, ...] = ("plasticity_off",)  # lesions of the problem, or all
 
 
 class CheckpointSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,7 +93,12 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
         config = msgspec.convert(raw, RunConfig)
     except msgspec.ValidationError as error:
         raise UserError(_explain(str(error), raw)) from None
-    return msgspec.structs.replace(config, problem=config.problem.resolve())
+    problem: ProblemSettings = config.problem.resolve()
+    try:
+        choose_lesions(problem.lesions, config.evaluation.controls)
+    except UserError as error:
+        raise UserError(f"evaluation.controls: {error}") from None
+    return msgspec.structs.replace(config, problem=problem)
 
 
 def write_toml(config: RunConfig) -> str:
@@ -107,12 +106,32 @@ def write_toml(config: RunConfig) -> str:
     return tomli_w.dumps(_without_none(msgspec.to_builtins(config)))
 
 
-def config_hash(config: RunConfig) -> str:
-    """Return 16 hex digits of what decides a run's bits: all but its length, name, notes and how it is watched."""
+def deciding(config: RunConfig) -> str:
+    """Return as JSON the settings that decide a run's bits: all but length, name, notes and watching.
+
+    It is text so that nobody sorts it: the order of a battery's tasks decides what a generation draws.
+    """
     content = msgspec.to_builtins(config)
-    for key in ("name", "summary", "deviations", "generations", "validation", "evaluation", "checkpoints"):
-        del content[key]
-    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:16]
+    return json.dumps({key: content[key] for key in ("seed", "problem", "strategy")})
+
+
+def difference(config: RunConfig, stored: str) -> str | None:
+    """Return in words the first of the `deciding` settings that differs from stored ones, None if none does.
+
+    Keys that did not exist yet when the settings were stored count as their defaults.
+    """
+    then = parse_config({**json.loads(stored), "generations": config.generations})
+    return _first_difference(json.loads(deciding(config)), json.loads(deciding(then)), "")
+
+
+def _first_difference(now: Any, then: Any, path: str) -> str | None:
+    if isinstance(now, dict) and isinstance(then, dict):
+        for key in dict.fromkeys([*now, *then]):
+            found = _first_difference(now.get(key), then.get(key), f"{path}.{key}" if path else key)
+            if found:
+                return found
+        now, then = list(now), list(then)
+    return None if now == then else f"{path} was {then!r}, is {now!r}"
 
 
 def preset_names() -> list[str]:

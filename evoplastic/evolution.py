@@ -99,7 +99,7 @@ def _summary(search: Search, scores: NDArray[np.float64], generation: int) -> di
     if failed > MOST_FAILED * len(fitness):
         raise Diverged(
             f"generation {generation}: {failed} of {len(fitness)} members had a fitness that is not a number; "
-            "lower strategy.sigma or the optimizer's learning_rate, or start anew from an earlier checkpoint"
+            "start a new run with a lower strategy.sigma or strategy.optimizer.learning_rate"
         )
     good = scores[finite]
     return {

@@ -16,32 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoplastic.checkpoints import Checkpoint
-from evoplastic.config import RunConfig, config_hash, parse_config, write_toml
+from evoplastic.config import RunConfig, deciding, difference, parse_config, write_toml
 from evoplastic.errors import UserError
 from evoplastic.evaluators.contract import Abandoned, Evaluator
 from evoplastic.evolution import Record, Search, evolve
 from evoplastic.jit import source_hash
 from evoplastic.manifest import build_manifest
 from evoplastic.runs import RunFolder
+from evoplastic.stop import StopRequest
 from evoplastic.strategies.contract import State
-
-
-@dataclass
-class StopRequest:
-    """What a signal handler sets: finish the generation and stop; asked twice, abandon the generation."""
-
-    times: int = 0
-
-    def ask(self) -> None:
-        self.times += 1
-
-    def finish(self) -> bool:
-        """Return whether to stop at the next generation boundary."""
-        return self.times > 0
-
-    def abandon(self) -> bool:
-        """Return whether to give up the running generation."""
-        return self.times > 1
 
 
 @dataclass(frozen=True)
@@ -76,26 +59,30 @@ def start_run(config: RunConfig, runs: Path, name: str | None = None, command: l
     return Run(folder, search, search.start())
 
 
-def load_run(path: str | Path, runs: Path | None = None, generations: int | None = None) -> Run:
+def load_run(path: str | Path | RunFolder, runs: Path | None = None, generations: int | None = None) -> Run:
     """Return the run in folder `path`, or named so in `runs`, at its newest undamaged checkpoint.
 
-    `generations` replaces the configured total. UserError if there is none, if its genome or settings are not those
-    that its checkpoints were made with, or if it is past the new total.
+    A run that has none yet is at generation 0. `generations` replaces the configured total. UserError if the genome
+    or the settings are not those that the checkpoint was made with, or if it is past the new total already. Who means
+    to evolve it locks the folder first.
     """
-    folder = RunFolder.open(path, runs)
+    folder = path if isinstance(path, RunFolder) else RunFolder.open(path, runs)
     config = parse_config(folder.config)
     if generations is not None:
         config = msgspec.structs.replace(config, generations=generations)
     search = Search.of(config)
+    if not folder.has_checkpoints():
+        return Run(folder, search, search.start())
     warnings: list[str] = []
     checkpoint = folder.load_checkpoint(warnings.append)
-    difference = search.problem.layout.difference(checkpoint.meta.get("layout", []))
-    if difference:
-        raise UserError(f"run {folder.path.name!r} has checkpoints of another genome: {difference}")
-    if checkpoint.meta.get("config_hash") != config_hash(config):
+    other_genome = search.problem.layout.difference(checkpoint.meta.get("layout", []))
+    if other_genome:
+        raise UserError(f"run {folder.path.name!r} has checkpoints of another genome: {other_genome}")
+    other_settings = difference(config, checkpoint.meta["settings"])
+    if other_settings:
         raise UserError(
-            f"run {folder.path.name!r} has checkpoints of other settings than its config.toml; "
-            "restore that file, or start a new run from it"
+            f"run {folder.path.name!r} has checkpoints of other settings than its config.toml: {other_settings}; "
+            "put that back, or start a new run"
         )
     if generations is not None and generations < checkpoint.generation:
         raise UserError(
@@ -137,8 +124,8 @@ def carry_on(
     folder, settings = run.folder, run.config.checkpoints
     state, saved, saved_at = run.state, -1, time.monotonic()
     folder.rewind_metrics(state.generation)
-    if state.generation == 0:
-        _save(run, state)  # so that a run killed in its first seconds can be resumed like any other
+    if stop.finish():
+        return run
     try:
         for record in evolve(run.search, evaluator, state):
             folder.append_metrics(record.metrics)
@@ -164,8 +151,7 @@ def _save(run: Run, state: State) -> None:
     search, settings = run.search, run.config.checkpoints
     meta: dict[str, Any] = {
         "layout": search.problem.layout.meta(),
-        "strategy": msgspec.to_builtins(run.config.strategy),
-        "config_hash": config_hash(run.config),
+        "settings": deciding(run.config),
     }
     checkpoint = Checkpoint(state.generation, search.strategy.arrays(state), meta)
     run.folder.save_checkpoint(checkpoint, settings.keep_last, settings.keep_every)

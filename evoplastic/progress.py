@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.live import Live
@@ -33,19 +33,23 @@ class Screen:
 
     def introduce(self, run: Run) -> None:
         """Say what is about to happen."""
-        config, layout = run.config, run.search.problem.layout
+        config, problem = run.config, run.search.problem
+        withheld = f"withheld: {', '.join(problem.withheld)} ({problem.withholding})"
         self.say(f"{run.folder.path}: {config.summary}")
         self.say(
-            f"{layout.size} genes; generations {run.state.generation} to {config.generations}; "
-            f"withheld: {', '.join(run.search.problem.withheld) or 'nothing'} ({config.problem.withholding()})"
+            f"{problem.layout.size} genes; generations {run.state.generation} to {config.generations}; "
+            f"{withheld if problem.withheld else problem.withholding}"
         )
 
-    def waiting(self, what: str) -> AbstractContextManager[object]:
-        """Return a context that shows `what` is going on."""
-        if self._console.is_terminal:
-            return self._console.status(what)
-        self.say(what)
-        return nullcontext()
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[Callable[[str], None]]:
+        """Show that `what` is going on; yield a function that tells what has been done of it."""
+        if not self._console.is_terminal:
+            self.say(what)
+            yield lambda done: None
+            return
+        with self._console.status(what) as status:
+            yield lambda done: status.update(f"{what}: {done.replace('_', ' ')} done")
 
     def table(self, rows: Sequence[Sequence[str]]) -> None:
         """Print rows of cells, the first row as the header."""

@@ -62,7 +62,7 @@ def live(network, rule, modulation, task, key, plastic, scores):
             state = collect(task, state, step, activity.rates)
             if every_step(modulation) or step == feedback_step(task):
                 cost += modulate(modulation, remembered, outcome(task, state), activity.rates, modulators)
-                consolidate(rule, traces, age, plastic, modulators)
-                express(network, plastic, weights)
+                if consolidate(rule, traces, age, plastic, modulators):
+                    express(network, plastic, weights)
         end_trial(task, state, scores[trial])
         scores[trial, COST] = cost

@@ -28,7 +28,7 @@ from typing import Any
 from evoplastic import checkpoints
 from evoplastic.checkpoints import Checkpoint
 from evoplastic.errors import UserError, writing
-from evoplastic.files import Migration, migrated, plain, remove_leftovers, write_json, write_whole
+from evoplastic.files import Migration, migrated, plain, read_json, remove_leftovers, write_json, write_whole
 from evoplastic.lock import RunLock
 from evoplastic.manifest import read_manifest
 
@@ -40,7 +40,7 @@ _SUBFOLDERS = ("checkpoints", "evaluation", "analysis")
 
 
 class RunFolder:
-    """One run on disk. Reading needs no lock; whoever writes holds `lock()` while doing so."""
+    """One run on disk. Whoever evolves it holds `lock()`; reading it and evaluating it need none."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -100,6 +100,7 @@ class RunFolder:
 
     def append_metrics(self, record: Mapping[str, Any]) -> None:
         """Append one generation's record; its values may depend on config and seed alone."""
+        self._check_lock()
         if "generation" not in record:
             raise ValueError(f"a metrics record must have 'generation', got the keys {sorted(record)}")
         _append_line(self._metrics, _metrics_line(record))
@@ -112,11 +113,16 @@ class RunFolder:
         """Keep exactly the records of generations before `generation`; done before a resumed run appends."""
         with writing(self.path):
             remove_leftovers(self.path)
-        kept = [_metrics_line(record) for record in self.metrics() if record["generation"] < generation]
-        write_whole(self._metrics, b"".join(kept))
+        kept = [record for record in self.metrics() if record["generation"] < generation]
+        if [record["generation"] for record in kept] != list(range(generation)):
+            raise UserError(
+                f"{self._metrics} does not hold generations 0 to {generation - 1} once each; start the run anew"
+            )
+        write_whole(self._metrics, b"".join(map(_metrics_line, kept)))
 
     def append_event(self, kind: str, **facts: Any) -> None:
         """Append what happened just now, with the Unix time in seconds."""
+        self._check_lock()
         event = {**facts, "kind": kind, "time": time.time(), "format": EVENTS, "version": 1}
         _append_line(self.path / "events.jsonl", _line(event))
 
@@ -125,8 +131,7 @@ class RunFolder:
         if self._metrics.exists():
             with writing(self._metrics), self._metrics.open("rb") as file:
                 os.fsync(file.fileno())  # no checkpoint may outlive the records that led to it
-        before_rename = self._lock.check if self._lock else lambda: None
-        path = checkpoints.write_checkpoint(self._checkpoints, checkpoint, before_rename)
+        path = checkpoints.write_checkpoint(self._checkpoints, checkpoint, self._check_lock)
         checkpoints.prune_checkpoints(self._checkpoints, keep_last, keep_every, upto=checkpoint.generation)
         return path
 
@@ -134,10 +139,32 @@ class RunFolder:
         """Return the newest undamaged checkpoint, with one warning for each damaged one passed over."""
         return checkpoints.newest_checkpoint(self._checkpoints, warn)
 
+    def has_checkpoints(self) -> bool:
+        """Return whether there is anything to load, damaged or not."""
+        return any(self._checkpoints.glob("gen-*.npz"))
+
+    def save_evaluation(self, generation: int, result: Mapping[str, Any]) -> Path:
+        """Write an evaluation of the center of `generation` under a new name; none is ever overwritten."""
+        for name in _numbered(f"gen-{generation:08d}"):
+            path = self.path / "evaluation" / f"{name}.json"
+            if not path.exists():
+                write_json(path, result)
+                return path
+        raise AssertionError("unreachable: names never end")
+
+    def evaluations(self, generation: int) -> list[dict[str, Any]]:
+        """Return the evaluations of the center of `generation`, oldest first."""
+        paths = (self.path / "evaluation").glob(f"gen-{generation:08d}*.json")
+        return [read_json(path) for path in sorted(paths, key=lambda path: (len(path.name), path.name))]
+
     def add_lineage(self, entry: Mapping[str, Any]) -> None:
         """Append to the manifest's lineage: what a resume changed, such as the source hash."""
         manifest = self.manifest
         write_json(self.path / "manifest.json", {**manifest, "lineage": [*manifest["lineage"], entry]})
+
+    def _check_lock(self) -> None:
+        if self._lock:
+            self._lock.check()
 
 
 def runs_dir(chosen: str | None) -> Path:

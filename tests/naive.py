@@ -39,9 +39,9 @@ def stimulus(key, trial, stimuli):
     return philox(key, STIMULI, trial)[0] * 2**stimuli >> 32
 
 
-def earlier_trial(key, trial):
-    """Return the trial whose feedback is given in `trial` when feedback is shuffled."""
-    return philox(key, FEEDBACK, trial)[0] * trial >> 32
+def earlier_trial(key, trial, age):
+    """Return the trial whose feedback is given in `trial` when feedback is shuffled: any of the `age` since birth."""
+    return trial - age + (philox(key, FEEDBACK, trial)[0] * age >> 32)
 
 
 def perturbations(key, trial, units, steps, first_step, probability, amplitude):
@@ -251,9 +251,10 @@ class Lifetime:
 
     def fed_back(self, trial, own):
         """Return the loss that is fed back: the trial's own, or an earlier trial's when feedback is shuffled."""
-        if not self.life.shuffled or trial == 0:
+        age = trial % self.life.trials if self.life.newborn_blocks else trial
+        if not self.life.shuffled or age == 0:
             return own
-        earlier = earlier_trial(self.life.key, trial)
+        earlier = earlier_trial(self.life.key, trial, age)
         return 1 - self.correct[earlier] if self.life.binary else self.loss[earlier]
 
     def third_factor(self, loss, kind):

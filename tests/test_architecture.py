@@ -16,7 +16,7 @@ from evoplastic.tasks import TASKS
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 ORDER = [  # each storey may use those before it
-    {"errors", "files"},
+    {"errors", "files", "stop"},
     {"jit"},
     {"random", "polynomials", "numbers", "vectors"},
     {"networks", "rules", "modulation", "tasks", "genome", "strategies"},

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from evoplastic.analysis.evaluation import (
+    EvaluationRequest,
     choose_tasks,
     condition_names,
     evaluate,
     headline,
-    learning_curves,
-    privileged,
     rows,
 )
 from evoplastic.analysis.figures import run_figures
@@ -20,7 +19,9 @@ from evoplastic.config import read_config
 from evoplastic.errors import UserError
 from evoplastic.evaluators.threads import Threads
 from evoplastic.evolution import Search, evolve
+from evoplastic.problems.contract import METRIC
 from evoplastic.problems.lesions import LESIONS
+from evoplastic.random import Purpose
 
 TINY = [
     "problem.network.units=17",
@@ -45,25 +46,32 @@ def mutant(search: Search) -> np.ndarray:
     return center + np.random.default_rng(0).normal(0.0, 0.1, center.shape)
 
 
-def evaluated(search: Search, controls=(), lives=LIVES, workers=1, **options):
+def lived(search: Search, *controls, lives=LIVES, workers=1, tasks=None, seed=0, **options):
     evaluator = Threads(search.problem, workers)
     try:
-        return evaluate(search, mutant(search), evaluator, lives, controls, **options)
+        return evaluate(search, mutant(search), evaluator, EvaluationRequest(lives, controls, tasks, seed), **options)
     finally:
         evaluator.close()
 
 
+def evaluated(search: Search, *controls, **options):
+    return lived(search, *controls, **options).result
+
+
 @pytest.fixture(scope="module")
-def result():
-    return evaluated(tiny(), ["all"], run="tiny-s0", generation=7)
+def whole():
+    return lived(tiny(), "all")
+
+
+@pytest.fixture
+def result(whole):
+    return whole.result
 
 
 def test_object_has_the_promised_keys(result):
     promised = {
         "format": "evoplastic.evaluate",
         "version": 1,
-        "run": "tiny-s0",
-        "generation": 7,
         "seed": 0,
         "genome": "center",
         "metric": "accuracy",
@@ -72,6 +80,8 @@ def test_object_has_the_promised_keys(result):
         "chance": 0.5,
         "random_policy": 0.5,
         "oracle": 1.0,
+        "withheld": ["dms", "dnms"],
+        "fold": "novel class",
     }
     assert {key: result[key] for key in promised} == promised
     lesions = [name for name in LESIONS if name != "none"]
@@ -109,16 +119,17 @@ def test_gain_and_losses_are_differences_of_the_means(result):
         assert lost == pytest.approx(mean["evolved"] - mean["weights_shuffled"])
 
 
-def test_modulation_cut_equals_plasticity_off_under_a_three_factor_rule(result):
+def test_conditions_differ_where_they_should(result):
     conditions = result["conditions"]
-    assert conditions["modulation_cut"] == conditions["plasticity_off"]
-    assert conditions["plasticity_off"] != conditions["evolved"]
+    assert conditions["modulation_cut"] == conditions["plasticity_off"]  # the rule has a third factor
+    others = [json.dumps(table) for name, table in conditions.items() if name != "modulation_cut"]
+    assert len(set(others)) == len(others)
 
 
 def test_a_response_blind_to_feedback_is_right_on_half_of_a_pair():
     """Without feedback and plasticity a task and its negation see the same responses: one's errors are the other's."""
     search = tiny("problem.task.levels.feedback=0.0")
-    blind = evaluated(search, ["plasticity_off"])["conditions"]["plasticity_off"]
+    blind = evaluated(search, "plasticity_off")["conditions"]["plasticity_off"]
     pairs = blind["withheld_pairs"] + blind["training_pairs"]
     assert len(pairs) == 7
     assert [pair["mean"] for pair in pairs] == pytest.approx([0.5] * 7, abs=1e-15)
@@ -127,14 +138,14 @@ def test_a_response_blind_to_feedback_is_right_on_half_of_a_pair():
 
 def test_intervals_need_ten_lives(result):
     assert result["conditions"]["evolved"]["training"]["low"] is None
-    enough = evaluated(tiny(), lives=FEWEST_UNITS, tasks=["and", "or"])
+    enough = evaluated(tiny(), lives=FEWEST_UNITS, tasks=("and", "or"))
     for interval in (enough["conditions"]["evolved"]["training"], enough["gain_over_generation_0"]["training"]):
         assert interval["low"] <= interval["mean"] <= interval["high"]
         assert interval["n"] == FEWEST_UNITS
 
 
 def test_number_of_workers_cannot_be_seen(result):
-    assert evaluated(tiny(), ["all"], workers=2, run="tiny-s0", generation=7) == result
+    assert evaluated(tiny(), "all", workers=2) == result
 
 
 def test_more_controls_change_no_other_number(result):
@@ -147,32 +158,43 @@ def test_another_evaluation_seed_brings_other_lives(result):
 
 def test_conditions_are_announced_as_they_are_done():
     announced = []
-    evaluated(tiny(), ["gains_uniform"], lives=1, done=announced.append)
-    assert announced == condition_names(["gains_uniform"]) == ["evolved", "generation_0", "gains_uniform"]
+    search = tiny()
+    evaluated(search, "gains_uniform", lives=1, done=announced.append)
+    assert announced == condition_names(search.problem, ["gains_uniform"])
+    assert announced == ["evolved", "generation_0", "gains_uniform"]
 
 
 def test_controls_are_listed_once():
-    assert condition_names(["feedback_cut", "all", "feedback_cut"]).count("feedback_cut") == 1
+    assert condition_names(tiny().problem, ["feedback_cut", "all", "feedback_cut"]).count("feedback_cut") == 1
 
 
 @pytest.mark.parametrize("name", ["plastcity_off", "none", "evolved"])
-def test_unknown_control_is_refused_with_the_known_ones(name):
-    with pytest.raises(UserError, match=f"control '{name}' is unknown; choose all or some of .*plasticity_off"):
-        condition_names([name])
+def test_unknown_control_is_refused_with_the_known_ones_wherever_it_is_named(name):
+    sentence = rf"control '{name}' is unknown; choose some of \['all', 'plasticity_off'"
+    with pytest.raises(UserError, match=f"^{sentence}"):
+        evaluated(tiny(), name)
+    with pytest.raises(UserError, match=rf"^evaluation\.controls: {sentence}"):
+        tiny(f"evaluation.controls=['{name}']")
 
 
 def test_unknown_task_is_refused_with_the_known_ones():
     with pytest.raises(UserError, match=r"task 'dmss' is unknown; choose some of .*did you mean 'dms'"):
-        choose_tasks(tiny(), ["dmss"])
+        evaluated(tiny(), tasks=("dmss",))
+
+
+def test_no_task_at_all_is_refused_with_the_known_ones():
+    with pytest.raises(UserError, match=r"no task to evaluate; choose some of \['and', 'nand'"):
+        evaluated(tiny(), tasks=())
 
 
 def test_a_withheld_task_brings_its_negation():
-    chosen = choose_tasks(tiny(), ["dms", "and"])
-    assert chosen == (["and"], ["dms", "dnms"], [], [("dms", "dnms")])
+    for named in ("dms", "dnms"):
+        chosen = choose_tasks(tiny().problem, [named, "and"])
+        assert chosen == (["and"], ["dms", "dnms"], [], [("dms", "dnms")])
 
 
 def test_training_tasks_alone_leave_the_withheld_score_empty():
-    only = evaluated(tiny(), lives=1, tasks=["and", "nand"])
+    only = evaluated(tiny(), lives=1, tasks=("and", "nand"))
     assert only["conditions"]["evolved"]["withheld"] is None
     assert only["conditions"]["evolved"]["withheld_pairs"] == []
     assert "withheld" not in headline(only)
@@ -180,27 +202,31 @@ def test_training_tasks_alone_leave_the_withheld_score_empty():
 
 def test_learning_through_activity_is_noted(monkeypatch):
     monkeypatch.setattr("evoplastic.analysis.evaluation.ACTIVITY_ALONE", 0.0)
-    noted = evaluated(tiny(), ["plasticity_off"], lives=1)["notes"]
+    noted = evaluated(tiny(), "plasticity_off", lives=1)["notes"]
     assert len(noted) == 1 and "on dms and dnms" in noted[0] and noted[0].endswith("learning through activity.")
 
 
 def test_privileged_information_is_named():
     def told(*overrides: str) -> str:
-        return privileged(tiny(*overrides).config.problem)
+        return tiny(*overrides).problem.privileged
 
     assert "graded error against the hidden target, with a baseline per trial type" in told()
     binary = told("problem.task.feedback=binary", "problem.modulation.baseline=single")
     assert "only whether each response was right, with one baseline for all trials" in binary
     assert "nothing from outside" in told('problem.modulation={type="network_controlled"}')
-    assert "There is no rule" in told('problem.rule={type="fixed"}')
+    assert "is told nothing; the" in told('problem.modulation={type="none"}')
+    assert "No third factor reaches the weights; the" in told('problem.rule={type="fixed"}')
 
 
 def test_fold_is_named():
     def fold(withheld: str) -> str:
-        return evaluated(tiny(f"problem.task.withheld={withheld}"), lives=1, tasks=["and"])["fold"]
+        search = tiny(f"problem.task.withheld={withheld}")
+        assert search.problem.withholding == search.config.problem.withholding()
+        return search.problem.withholding
 
     assert fold('["dms"]') == "novel class"
     assert fold('["or"]') == "relabelled"
+    assert fold("[]") == "nothing withheld"
 
 
 def test_table_has_a_row_per_condition_then_chance_and_oracle(result):
@@ -213,20 +239,30 @@ def test_table_has_a_row_per_condition_then_chance_and_oracle(result):
     assert worst.split()[1] not in ("dms", "dnms") and lives == str(LIVES)
 
 
-def test_end_of_a_learning_curve_is_the_evaluated_accuracy(result):
+def test_a_random_policy_has_a_row_where_it_is_not_at_chance(result):
+    assert rows(result | {"random_policy": 0.25})[-2] == ("random policy", ".25", ".25", ".25", "")
+
+
+def test_end_of_a_learning_curve_is_the_evaluated_accuracy(whole):
+    result, curves = whole
+    assert curves["marks"] == {1: "plasticity starts", 10: "noise off"}
+    assert list(curves["conditions"]) == list(result["conditions"])
+    for name, curve in curves["conditions"].items():
+        for part in ("training", "withheld"):
+            assert curve[part].shape == (LIVES, 12)
+            assert curve[part][:, -6:].mean() == pytest.approx(result["conditions"][name][part]["mean"])
+
+
+def test_an_evaluated_accuracy_is_the_one_that_evolution_would_score(result):
     search = tiny()
-    curves = learning_curves(search, mutant(search), Threads(search.problem, 1), LIVES)
-    assert (curves["trials"], curves["burn_in_trials"], curves["quiet_trials"]) == (12, 1, 2)
-    for name, condition in curves["conditions"].items():
-        scored = result["conditions"][name]
-        assert condition["training"].shape == condition["withheld"].shape == (LIVES, 12)
-        assert condition["training"][:, -6:].mean() == pytest.approx(scored["training"]["mean"])
-        assert condition["tasks"]["dms"][-6:].mean() == pytest.approx(scored["tasks"]["dms"]["mean"])
+    genotype, lives = mutant(search), search.problem.test_lives(Purpose.EVALUATION, (0,), LIVES)
+    for task in ("or", "dms"):
+        scores = [search.problem.score(genotype, life)[METRIC] for life in lives[task]]
+        assert result["conditions"]["evolved"]["tasks"][task]["mean"] == np.mean(scores)
 
 
-def test_what_is_evaluated_can_be_drawn(tmp_path, result):
+def test_what_is_evaluated_can_be_drawn(tmp_path, whole):
     search = tiny("validation.every=1", "validation.lives=1")
-    evaluator = Threads(search.problem, 1)
-    metrics = [record.metrics for record in evolve(search, evaluator)]
-    curves = learning_curves(search, mutant(search), evaluator, 1)
-    assert all(path.stat().st_size for path in run_figures(tmp_path, metrics, result, curves))
+    metrics = [record.metrics for record in evolve(search, Threads(search.problem, 1))]
+    pictures = run_figures(tmp_path, metrics, whole.result | {"generation": 2}, whole.curves)
+    assert all(path.stat().st_size for path in pictures)

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.image import imread
 
 from evoplastic.analysis import figures
+from evoplastic.analysis.canvas import canvas, label_ends
 from evoplastic.analysis.figures import run_figures
 from evoplastic.analysis.statistics import interval, paired
 from evoplastic.errors import UserError
@@ -54,18 +55,17 @@ def evaluation(lives: int = 12, withheld: bool = True, means=MEANS) -> dict:
 
 
 def courses(lives: int = 12, withheld: bool = True, end: float = 0.85) -> dict:
-    """Return what `learning_curves` would of networks whose accuracy rises to `end` (evolved) or .6."""
+    """Return the curves that `evaluate` would of networks whose accuracy rises to `end` (evolved) or .6."""
 
     def course(last: float, seed: int) -> np.ndarray:
         return np.linspace(0.5, last, TRIALS) + scores(0.0, lives, seed)[:, None]
 
     ends = {"evolved": end, "generation_0": 0.6, "plasticity_off": 0.5}
     return {
+        "metric": "accuracy",
         "lives": lives,
-        "trials": TRIALS,
         "trials_scored": SCORED,
-        "burn_in_trials": 10,
-        "quiet_trials": 5,
+        "marks": {10: "plasticity starts", 55: "noise off"},
         "chance": 0.5,
         "conditions": {
             name: {"training": course(last, seed), "withheld": course(last, seed + 9) if withheld else None}
@@ -134,6 +134,41 @@ def test_neither_pyplot_nor_a_display_is_needed():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+def test_pictures_are_all_refreshed_or_none(tmp_path, monkeypatch):
+    paths = run_figures(tmp_path, records(), evaluation(), courses())
+    before = {path: path.read_bytes() for path in paths}
+
+    def fail(result):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(figures, "_tasks", fail)
+    with pytest.raises(ZeroDivisionError):
+        run_figures(tmp_path, records(), evaluation(means=MEANS | {"evolved": 0.9}), courses())
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def words(figure) -> list[str]:
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def test_a_learning_curve_marks_the_trials_it_is_told_of():
+    assert {"plasticity starts", "noise off"} <= set(words(figures._learning(courses())))
+
+
+def test_a_lesion_that_was_not_lived_is_not_drawn():
+    curves = courses()
+    assert "plasticity off" in words(figures._learning(curves))
+    del curves["conditions"]["plasticity_off"]
+    assert "plasticity off" not in words(figures._learning(curves))
+
+
+def test_another_metric_has_its_own_name():
+    result, curves = evaluation() | {"metric": "reward"}, courses(lives=2) | {"metric": "reward"}
+    drawn = [figures._learning(curves), figures._conditions(result), figures._tasks(result)]
+    assert title(drawn[0]) == "Reward within a lifetime"
+    assert [figure.axes[0].get_xlabel() for figure in drawn] == ["Trial", "Reward", "Reward"]
+
+
 @pytest.mark.parametrize(("metrics", "withheld"), [([], False), (records(validated=False), True)])
 def test_runs_without_records_validation_or_withheld_tasks_are_drawn(tmp_path, metrics, withheld):
     assert len(run_figures(tmp_path, metrics, evaluation(2, withheld), courses(2, withheld))) == 8
@@ -169,8 +204,8 @@ def test_plasticity_is_not_needed_where_activity_alone_stays_above_chance():
 
 
 def test_labels_at_line_ends_do_not_overlap():
-    axes = figures._canvas(7.0, 4.0, "", "").axes[0]
-    figures._label_ends(axes, [(0.5, "a", "k"), (0.51, "b", "k"), (0.9, "c", "k")])
+    axes = canvas(7.0, 4.0, "", "").axes[0]
+    label_ends(axes, [(0.5, "a", "k"), (0.51, "b", "k"), (0.9, "c", "k")])
     heights = [text.xy[1] for text in axes.texts]
     assert min(np.diff(heights)) >= 0.059
     assert heights[-1] == 0.9

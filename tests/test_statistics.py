@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evoplastic.analysis.statistics import FEWEST_UNITS, Interval, interval, over_seeds, paired, share
+from evoplastic.analysis.statistics import FEWEST_UNITS, Interval, interval, paired, share
 
 SAMPLE = np.array([0.62, 0.71, 0.55, 0.68, 0.74, 0.59, 0.66, 0.70, 0.63, 0.61, 0.58, 0.69])
 
@@ -65,12 +65,8 @@ def test_only_equally_many_values_can_be_paired():
         paired(SAMPLE, SAMPLE[:-1])
 
 
-def test_few_seeds_are_printed_as_numbers():
-    assert over_seeds({100: 0.87, 101: 0.91}) == ".89 over 2 seeds: .87 (seed 100), .91 (seed 101)"
-
-
-def test_many_seeds_are_printed_with_their_interval():
-    assert over_seeds(dict(enumerate(SAMPLE))).startswith(".65 [.61, .68] over 12 seeds: .62 (seed 0), ")
+def test_an_interval_is_printed_where_there_is_one():
+    assert (str(interval(SAMPLE)), str(interval(SAMPLE[1:3]))) == (".65 [.61, .68]", ".63")
 
 
 @pytest.mark.parametrize(

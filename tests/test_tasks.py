@@ -169,7 +169,7 @@ def test_shuffled_feedback_is_that_of_an_earlier_trial():
     fed = []
     for trial in range(1, 30):
         states, rates = course(task, trial_of(task, trial, scores=scores), (0.2, 0.7))
-        assert rates[40, 2] == pytest.approx(3 * scores[naive.earlier_trial(7, trial), LOSS])
+        assert rates[40, 2] == pytest.approx(3 * scores[naive.earlier_trial(7, trial, trial), LOSS])
         fed.append(outcome(task, states[40]).loss)
     assert len(set(fed)) > 10
 

@@ -4,6 +4,9 @@ Every condition (the evolved genome, the genome of generation 0, one lesion each
 own stimuli and noise, shared by all tasks and all conditions. So differences are paired by life, and the unit of
 replication is the life: its training score is the mean over the training tasks. A withheld task is always scored
 with its negation, for a response that is blind to feedback is right on the pair exactly half the time.
+
+Lives are lived once, and their metric is kept trial by trial: a score is the mean over the last scored trials, a
+learning curve the same numbers before that mean.
 """
 
 from __future__ import annotations
@@ -16,31 +19,43 @@ from numpy.typing import NDArray
 
 from evoplastic.analysis.statistics import Interval, interval, paired, share
 from evoplastic.errors import UserError, nearest
-from evoplastic.evaluators.contract import Evaluator, Job, Measure
+from evoplastic.evaluators.contract import Evaluator, Job
 from evoplastic.evolution import Search
-from evoplastic.modulation.loss import LossSettings
-from evoplastic.modulation.network import NetworkControlledSettings
-from evoplastic.problems.contract import METRIC
-from evoplastic.problems.lesions import LESIONS
-from evoplastic.problems.lifetimes import LifetimesSettings
+from evoplastic.problems.contract import INTACT, METRIC, PLASTICITY_OFF, Problem, choose_lesions
 from evoplastic.random import Purpose
-from evoplastic.rules.fixed import FixedSettings
 from evoplastic.strategies.contract import Fixed
-from evoplastic.tasks.truth_tables import complementary_pairs, negation, negation_of
 
 FORMAT, VERSION = "evoplastic.evaluate", 1
-EVOLVED, GENERATION_0, PLASTICITY_OFF = "evolved", "generation_0", "plasticity_off"
-CURVES = (EVOLVED, GENERATION_0, PLASTICITY_OFF)
-ORACLE = 1.0  # knows the task: no noise enters a trial's target
+EVOLVED, GENERATION_0 = "evolved", "generation_0"
 ACTIVITY_ALONE = 0.54  # pair mean with plasticity off above which it is called learning
 
 Array = NDArray[np.float64]
 Pair = tuple[str, str]
-Scores = dict[str, Array]  # task -> (lives,), or (lives, trials)
+Courses = dict[str, Array]  # task -> (lives, trials)
+Scores = dict[str, Array]  # task -> (lives,)
+
+
+class EvaluationRequest(NamedTuple):
+    """What is to be evaluated."""
+
+    lives: int  # per task and condition
+    controls: tuple[str, ...]  # lesions, or "all" of them
+    tasks: tuple[str, ...] | None = None  # None: all; a withheld one brings its negation
+    seed: int = 0  # another seed, other stimuli and noise
+
+
+class Evaluated(NamedTuple):
+    """The `evaluate` object but for `run` and `generation`, and the learning curves of the same lives.
+
+    `curves["conditions"]` holds for each condition the means over training and over withheld tasks, (lives, trials).
+    """
+
+    result: dict[str, Any]
+    curves: dict[str, Any]
 
 
 class Chosen(NamedTuple):
-    """The tasks that are lived, in battery order."""
+    """The tasks that are lived, in the problem's order."""
 
     training: list[str]
     withheld: list[str]
@@ -56,133 +71,60 @@ def evaluate(
     search: Search,
     center: Array,
     evaluator: Evaluator,
-    lives: int,
-    controls: Sequence[str],
-    tasks: Sequence[str] | None = None,
-    seed: int = 0,
-    run: str = "",
-    generation: int = 0,
+    request: EvaluationRequest,
     done: Callable[[str], None] = lambda condition: None,
-) -> dict[str, Any]:
-    """Return the `evaluate` object: accuracy of every condition on `tasks` (all if None) over `lives` lives.
+) -> Evaluated:
+    """Return what `center` (D,) is worth under every condition; `done` is called with the name of each once lived.
 
-    `controls` are lesions, or "all" of them; `seed` chooses other stimuli and noise; `run` and `generation` say whose
-    `center` (D,) it is; `done` is called with each condition's name. UserError for an unknown control or task.
+    UserError for an unknown control or task.
     """
-    chosen = choose_tasks(search, tasks)
-    conditions = condition_names(controls)
-    scores = _live(search, center, evaluator, conditions, chosen, lives, seed, "score", done)
-    accuracy = {name: {task: rows[..., METRIC] for task, rows in lived.items()} for name, lived in scores.items()}
-    table = {name: _condition(accuracy[name], chosen) for name in conditions}
-    lost = {name: _difference(accuracy[EVOLVED], accuracy[name], chosen) for name in conditions if name in LESIONS}
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "run": run,
-        "generation": generation,
-        "seed": search.config.seed,
-        "evaluation_seed": seed,
-        "genome": "center",
-        "lives": lives,
-        **_measure_of(search),
-        "conditions": table,
-        "gain_over_generation_0": _difference(accuracy[EVOLVED], accuracy[GENERATION_0], chosen),
-        "lost_by_lesion": lost,
-        "notes": _notes(table),
-    }
-
-
-def learning_curves(
-    search: Search,
-    center: Array,
-    evaluator: Evaluator,
-    lives: int,
-    tasks: Sequence[str] | None = None,
-    seed: int = 0,
-    done: Callable[[str], None] = lambda condition: None,
-) -> dict[str, Any]:
-    """Return how accuracy grows within a life, for the evolved genome, generation 0 and plasticity off.
-
-    `conditions` holds for each the means over training and over withheld tasks, (lives, trials), and for each task
-    the mean over lives, (trials,). The lives are those of `evaluate`.
-    """
-    chosen = choose_tasks(search, tasks)
-    courses = _live(search, center, evaluator, CURVES, chosen, lives, seed, "course", done)
-    settings: LifetimesSettings = search.config.problem
-    age = 0 if settings.task.newborn_tasks else settings.task.life_trials - settings.task.trials  # at the first trial
-    return {
-        "lives": lives,
-        "trials": settings.task.trials,
-        "trials_scored": settings.scored_trials,
-        "burn_in_trials": max(0, getattr(settings.rule, "burn_in_trials", 0) - age),
-        "quiet_trials": getattr(settings.rule, "quiet_trials", 0),
-        "chance": search.problem.chance,
-        "conditions": {
-            name: {
-                "training": _mean_over(course, chosen.training),
-                "withheld": _mean_over(course, chosen.withheld),
-                "tasks": {task: course[task].mean(axis=0) for task in chosen.tasks},
-            }
-            for name, course in courses.items()
-        },
-    }
-
-
-def condition_names(controls: Iterable[str]) -> list[str]:
-    """Return the conditions that are evaluated, in order: evolved, generation 0, then each control once."""
-    lesions = [name for name in LESIONS if name != "none"]
-    names = [EVOLVED, GENERATION_0]
-    for control in controls:
-        if control != "all" and control not in lesions:
-            known = nearest(control, lesions)
-            raise UserError(f"control {control!r} is unknown; choose all or some of {lesions}{known}")
-        names += [name for name in (lesions if control == "all" else [control]) if name not in names]
-    return names
-
-
-def choose_tasks(search: Search, tasks: Sequence[str] | None = None) -> Chosen:
-    """Return the named tasks, all if None, withheld ones with their negations; UserError for an unknown name."""
-    tables, held = search.config.problem.task.tables, search.problem.withheld
-    for name in tasks or ():
-        if name not in tables:
-            raise UserError(f"task {name!r} is unknown; choose some of {list(tables)}{nearest(name, tables)}")
-    wanted = set(tables if tasks is None else tasks)
-    wanted |= {negation_of(tables, name) for name in wanted if name in held}
-    training = [name for name in tables if name in wanted and name not in held]
-    withheld = [name for name in tables if name in wanted and name in held]
-    among = {name: tables[name] for name in training}  # a battery need not hold every negation
-    paired_up = [name for name in training if negation(tables[name]) in among.values()]
-    return Chosen(training, withheld, complementary_pairs(among, paired_up), complementary_pairs(tables, withheld))
-
-
-def privileged(settings: LifetimesSettings) -> str:
-    """Return in a sentence what the rule is told that a learner by trial and error would not know."""
-    told = (
-        "the graded error against the hidden target"
-        if settings.task.feedback == "graded"
-        else "only whether each response was right"
+    problem = search.problem
+    chosen = choose_tasks(problem, request.tasks)
+    courses = {}
+    for name in condition_names(problem, request.controls):
+        courses[name] = _live(search, center, evaluator, request, chosen, name)
+        done(name)
+    measured = {"lives": request.lives, **_measured(problem)}
+    addressed = {"seed": search.config.seed, "evaluation_seed": request.seed, "genome": "center"}
+    scores = {name: _scores(lived, problem.scored_trials) for name, lived in courses.items()}
+    curves = {name: _curve(lived, chosen) for name, lived in courses.items()}
+    return Evaluated(
+        {"format": FORMAT, "version": VERSION, **addressed, **measured, **_compared(scores, chosen)},
+        {**measured, "marks": dict(problem.marks), "conditions": curves},
     )
-    if isinstance(settings.rule, FixedSettings):
-        return f"There is no rule; the network's feedback units are told {told}."
-    match settings.modulation:
-        case LossSettings(baseline="per_type"):
-            return f"The rule is told {told}, with a baseline per trial type: it knows which stimuli were shown."
-        case LossSettings():
-            return f"The rule is told {told}, with one baseline for all trials."
-        case NetworkControlledSettings():
-            return f"The rule is told nothing from outside; the network's feedback units are told {told}."
-    return f"The rule is told nothing; the network's feedback units are told {told}."
+
+
+def condition_names(problem: Problem, controls: Iterable[str]) -> list[str]:
+    """Return the conditions that are evaluated, in order: evolved, generation 0, then each control once."""
+    return [EVOLVED, GENERATION_0, *choose_lesions(problem.lesions, controls)]
+
+
+def choose_tasks(problem: Problem, tasks: Sequence[str] | None = None) -> Chosen:
+    """Return the named tasks, all if None, withheld ones with their negations; UserError for unknown or no names."""
+    known, held = problem.tasks, problem.withheld
+    for name in tasks or ():
+        if name not in known:
+            raise UserError(f"task {name!r} is unknown; choose some of {list(known)}{nearest(name, known)}")
+    if tasks is not None and not tasks:
+        raise UserError(f"there is no task to evaluate; choose some of {list(known)}")
+    wanted = set(known if tasks is None else tasks)
+    wanted = wanted.union(*(pair for pair in problem.pairs(held) if wanted.intersection(pair)))
+    training = [name for name in known if name in wanted and name not in held]
+    withheld = [name for name in known if name in wanted and name in held]
+    return Chosen(training, withheld, problem.pairs(training), problem.pairs(withheld))
 
 
 def rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Return the table of an `evaluate` object: label, training, withheld pair, worst training task, n."""
+    """Return the table of an `evaluate` object: label, training, withheld, worst training task, n."""
     held = {task for pair in result["conditions"][EVOLVED]["withheld_pairs"] for task in pair["tasks"]}
     table: list[tuple[str, ...]] = []
     for name, condition in result["conditions"].items():
         scores = _text(condition["training"]), _text(condition["withheld"]), _worst(condition, held)
         table.append((name.replace("_", " "), *scores, str(result["lives"])))
-    for label in ("chance", "oracle"):
-        table.append((label, share(result[label]), share(result[label]), share(result[label]), ""))
+    bounds = {"chance": result["chance"], "random policy": result["random_policy"], "oracle": result["oracle"]}
+    for label, bound in bounds.items():
+        if label != "random policy" or bound != result["chance"]:
+            table.append((label, share(bound), share(bound), share(bound), ""))
     return table
 
 
@@ -194,42 +136,47 @@ def headline(result: dict[str, Any]) -> str:
     return f"Gain over generation 0, paired by life (n = {result['lives']}): {told}."
 
 
-def _measure_of(search: Search) -> dict[str, Any]:
+def _measured(problem: Problem) -> dict[str, Any]:
     """Return what is measured, the scores of who knows nothing or everything, and what the learner is told."""
-    settings: LifetimesSettings = search.config.problem
     return {
-        "metric": search.problem.columns[METRIC],
-        "trials_scored": settings.scored_trials,
-        "chance": search.problem.chance,
-        "random_policy": search.problem.chance,
-        "oracle": ORACLE,
-        "fold": settings.withholding(),
-        "privileged": privileged(settings),
+        "metric": problem.columns[METRIC],
+        "trials_scored": problem.scored_trials,
+        "chance": problem.chance,
+        "random_policy": problem.random_policy,
+        "oracle": problem.oracle,
+        "withheld": list(problem.withheld),
+        "fold": problem.withholding,
+        "privileged": problem.privileged,
     }
 
 
 def _live(
-    search: Search,
-    center: Array,
-    evaluator: Evaluator,
-    conditions: Iterable[str],
-    chosen: Chosen,
-    lives: int,
-    seed: int,
-    measure: Measure,
-    done: Callable[[str], None],
-) -> dict[str, Scores]:
-    """Return for each condition and task the rows of its lives, (lives, columns) or (lives, trials)."""
+    search: Search, center: Array, evaluator: Evaluator, request: EvaluationRequest, chosen: Chosen, condition: str
+) -> Courses:
+    """Return the metric of one condition's lives on each task, trial by trial."""
     candidates = Fixed(np.stack([center, search.start().center]))
-    addresses = search.problem.test_lives(Purpose.EVALUATION, (seed,), lives)
-    lived = {}
-    for name in conditions:
-        member, lesion = int(name == GENERATION_0), name if name in LESIONS else "none"
-        jobs = [Job(member, life._replace(lesion=lesion)) for task in chosen.tasks for life in addresses[task]]
-        found = evaluator.evaluate(candidates, jobs, measure)
-        lived[name] = dict(zip(chosen.tasks, found.reshape(len(chosen.tasks), lives, -1)))
-        done(name)
-    return lived
+    member = int(condition == GENERATION_0)
+    lesion = condition if condition in search.problem.lesions else INTACT
+    addresses = search.problem.test_lives(Purpose.EVALUATION, (request.seed,), request.lives)
+    jobs = [Job(member, life._replace(lesion=lesion)) for task in chosen.tasks for life in addresses[task]]
+    lived = evaluator.evaluate(candidates, jobs, "course")
+    return dict(zip(chosen.tasks, lived.reshape(len(chosen.tasks), request.lives, -1)))
+
+
+def _scores(courses: Courses, scored_trials: int) -> Scores:
+    return {task: course[:, -scored_trials:].mean(axis=1) for task, course in courses.items()}
+
+
+def _curve(courses: Courses, chosen: Chosen) -> dict[str, Array | None]:
+    return {"training": _mean_over(courses, chosen.training), "withheld": _mean_over(courses, chosen.withheld)}
+
+
+def _compared(scores: dict[str, Scores], chosen: Chosen) -> dict[str, Any]:
+    """Return every condition's table, and its differences from the evolved genome life by life."""
+    table = {name: _condition(lived, chosen) for name, lived in scores.items()}
+    behind = {name: _difference(scores[EVOLVED], lived, chosen) for name, lived in scores.items() if name != EVOLVED}
+    gain = behind.pop(GENERATION_0)
+    return {"conditions": table, "gain_over_generation_0": gain, "lost_by_lesion": behind, "notes": _notes(table)}
 
 
 def _mean_over(scores: Scores, tasks: Iterable[str]) -> Array | None:

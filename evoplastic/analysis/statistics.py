@@ -10,7 +10,6 @@ covers .73 of the time it promises .95, and any interval of so few invites more 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,12 +64,6 @@ def paired(a: ArrayLike, b: ArrayLike) -> Interval:
     if a.shape != b.shape:
         raise ValueError(f"paired values must have one shape, got {a.shape} and {b.shape}")
     return interval(a - b)
-
-
-def over_seeds(values: Mapping[int, float]) -> str:
-    """Return a sentence on a method's scores by seed: the numbers, and an interval where there are enough seeds."""
-    numbers = ", ".join(f"{share(value)} (seed {seed})" for seed, value in values.items())
-    return f"{interval(list(values.values()))} over {len(values)} seeds: {numbers}"
 
 
 def share(value: float) -> str:

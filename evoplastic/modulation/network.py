@@ -34,6 +34,10 @@ class NetworkControlledSettings(
             )
         return pack(NetworkControlled(units.start, self.smoothness, 1.0))
 
+    def told(self, fed: str) -> str:
+        """Return what the rule learns, in a sentence, where the task feeds back `fed`."""
+        return f"The rule is told nothing from outside; the network's feedback units are told {fed}."
+
 
 class NetworkControlled(NamedTuple):
     unit: int  # the first of the two modulatory units

@@ -19,6 +19,10 @@ class UnmodulatedSettings(
         """Return the packed modulation."""
         return pack(Unmodulated(1.0))
 
+    def told(self, fed: str) -> str:
+        """Return what the rule learns, in a sentence, where the task feeds back `fed`."""
+        return f"The rule is told nothing; the network's feedback units are told {fed}."
+
 
 class Unmodulated(NamedTuple):
     strength: float  # 1; 0 cuts the modulation

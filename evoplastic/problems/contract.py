@@ -1,18 +1,28 @@
-"""What a problem is to evolution: genotypes in, scores out; nothing of networks or tasks shows."""
+"""What a problem is to evolution and analysis: genotypes in, scores out, and what a reader of the scores should know.
+
+A problem has named tasks. A life of a genotype ends on one of them, lived trial by trial; the reported metric is a
+share between 0 and 1, higher is better, and its mean over the last `scored_trials` trials is the life's score.
+Nothing of networks, rules or truth tables shows.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evoplastic.errors import UserError, nearest
 from evoplastic.genome import GenomeLayout
 from evoplastic.random import Purpose
 
 FITNESS, METRIC = 0, 1  # the first two columns of every score row
 
 DRAWN = ""  # the task of a life that draws its own
+INTACT = "none"  # the lesion of a life from which nothing is taken away
+PLASTICITY_OFF = "plasticity_off"  # the lesion that leaves only what a genome does without learning in its weights
+ALL_LESIONS = "all"
 
 
 class Life(NamedTuple):
@@ -21,7 +31,7 @@ class Life(NamedTuple):
     purpose: Purpose
     path: tuple[int, ...]
     task: str = DRAWN
-    lesion: str = "none"
+    lesion: str = INTACT
 
 
 class Problem(Protocol):
@@ -36,12 +46,47 @@ class Problem(Protocol):
         """Names of a score row's columns; the first is `fitness` (higher is better), the second the reported metric."""
 
     @property
+    def tasks(self) -> tuple[str, ...]:
+        """All tasks, in the order in which they are listed."""
+
+    @property
     def withheld(self) -> tuple[str, ...]:
         """Tasks never met in evolution."""
 
     @property
+    def withholding(self) -> str:
+        """Whether withheld tasks are new to evolution: 'novel class', 'relabelled' or 'nothing withheld'."""
+
+    @property
+    def lesions(self) -> Mapping[str, str]:
+        """What can be taken away from a genome, each with its summary; without INTACT."""
+
+    @property
+    def privileged(self) -> str:
+        """What a learner is told that one by trial and error would not know, in a sentence."""
+
+    @property
     def chance(self) -> float:
-        """The metric of a random policy."""
+        """The metric of answers that have nothing to do with the task."""
+
+    @property
+    def random_policy(self) -> float:
+        """The metric of actions drawn evenly at random."""
+
+    @property
+    def oracle(self) -> float:
+        """The metric of who knows the task."""
+
+    @property
+    def scored_trials(self) -> int:
+        """How many trials at the end of a task count."""
+
+    @property
+    def marks(self) -> Mapping[int, str]:
+        """Trials of a tested task at which something changes for the learner, each with its label."""
+
+    def pairs(self, tasks: Collection[str]) -> list[tuple[str, str]]:
+        """Return each task of `tasks` with its negation where that is one of them too, each pair once."""
 
     def training_life(self, generation: int, pair: int) -> Life:
         """Return the life that the members of `pair` live in `generation`."""
@@ -53,4 +98,32 @@ class Problem(Protocol):
         """Return the score row (columns,) of one life."""
 
     def course(self, genotype: NDArray[np.float64], life: Life) -> NDArray[np.float64]:
-        """Return the reported metric trial by trial, (trials,)."""
+        """Return the reported metric trial by trial on the life's last task, (trials,)."""
+
+
+class ProblemSettings(Protocol):
+    """A problem as a run file spells it: a frozen struct whose keys are its own."""
+
+    @property
+    def lesions(self) -> Mapping[str, str]:
+        """See `Problem.lesions`."""
+
+    def resolve(self) -> ProblemSettings:
+        """Return the settings with every outside file read in; UserError for what contradicts itself."""
+
+    def withholding(self) -> str:
+        """Return `Problem.withholding`; the settings must be resolved."""
+
+    def build(self, seed: int) -> Problem:
+        """Return the problem of the run with this seed; the settings must be resolved."""
+
+
+def choose_lesions(known: Mapping[str, str], wanted: Iterable[str]) -> list[str]:
+    """Return the wanted lesions, each once; "all" stands for all known ones. UserError for an unknown name."""
+    chosen: dict[str, None] = {}
+    for name in wanted:
+        if name != ALL_LESIONS and name not in known:
+            choices = [ALL_LESIONS, *known]
+            raise UserError(f"control {name!r} is unknown; choose some of {choices}{nearest(name, choices)}")
+        chosen.update(dict.fromkeys(known if name == ALL_LESIONS else [name]))
+    return list(chosen)

@@ -1,7 +1,8 @@
 """Lesions of one evolved genome: what is taken away, and everything else kept.
 
 A lesion changes developed values (innate weights, gains) or the body that lives (network, rule, modulation, task);
-only numbers change, so no lesion compiles a kernel anew. A new one is a function and a line in LESIONS.
+only numbers change, so no lesion compiles a kernel anew. A new one is a function and a line in LESIONS. Lesions of the
+body set fields that the contracts of modulation and tasks promise for every modulation and task.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from evoplastic.problems.contract import INTACT, PLASTICITY_OFF
 from evoplastic.random import permutation
 
 Values = dict[str, NDArray[np.float64]]  # block name -> (N, N) [pre, post]
@@ -86,8 +88,8 @@ def _activity_reset(body: Body) -> Body:
 
 
 LESIONS = {
-    "none": Lesion("the genome as it is"),
-    "plasticity_off": Lesion("all gains 0: plastic weights have no effect", values=_plasticity_off),
+    INTACT: Lesion("the genome as it is"),
+    PLASTICITY_OFF: Lesion("all gains 0: plastic weights have no effect", values=_plasticity_off),
     "gains_uniform": Lesion("all gains their mean", values=_gains_uniform),
     "gains_shuffled": Lesion("gains shuffled within each projection, signs kept", values=_gains_shuffled),
     "weights_shuffled": Lesion("innate weights shuffled over all synapses", values=_weights_shuffled),

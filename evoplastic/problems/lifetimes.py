@@ -2,12 +2,16 @@
 
 fitness = -(mean loss over the last scored trials of each task) - mean cost of modulation per trial
 metric  = accuracy over the same trials
+
+A life may hold several tasks, each a block of trials. A life of the evolution draws all of them, and its fitness is
+the mean over the last scored trials of every block. A life that tests a task lives it last, after blocks drawn from
+the training tasks, and that block alone is scored. The cost averages over the whole life.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Union
 
 import msgspec
@@ -19,17 +23,17 @@ from evoplastic.genome import BlockSettings, GenomeLayout, groups
 from evoplastic.modulation import MODULATIONS
 from evoplastic.networks import NETWORKS
 from evoplastic.networks.roles import ROLES, cell_types
-from evoplastic.problems.contract import DRAWN, Life
+from evoplastic.problems.contract import DRAWN, INTACT, Life
 from evoplastic.problems.lesions import LESIONS, Body, Context
 from evoplastic.random import TASKS_OF_LIFE, Purpose, below, philox, stream_key
 from evoplastic.rollout import live
 from evoplastic.rules import RULES
 from evoplastic.tasks import TASKS
 from evoplastic.tasks.contract import CORRECT, COST, LOSS, SCORE_COLUMNS
-from evoplastic.tasks.truth_tables import novelty
 
 MOST_UNITS = 5_000  # an array over synapses then takes 200 MB
 SHORTEST_STEP_MS = 1e-3
+MOST_PACKED = 256  # sequences of tasks kept ready: every life of one task, not every draw of several
 
 
 class GenomeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,7 +46,11 @@ class GenomeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class LifetimesSettings(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="lifetimes"
 ):
-    """The problem of a run file: what lives, under which rule, on which tasks, and what a genome may encode."""
+    """The problem of a run file: what lives, under which rule, on which tasks, and what a genome may encode.
+
+    With `task.tasks_per_life` above 1, fitness averages the last `scored_trials` of every task of the life, and a test
+    scores the last task alone; plastic weights carry over unless `task.newborn_tasks`.
+    """
 
     network: Union[tuple(NETWORKS.values())]  # type: ignore[valid-type] # noqa: UP007
     rule: Union[tuple(RULES.values())]  # type: ignore[valid-type] # noqa: UP007
@@ -68,8 +76,13 @@ class LifetimesSettings(
 
     def withholding(self) -> str:
         """Return whether the withheld tasks are new to evolution: 'novel class', 'relabelled' or 'nothing withheld'."""
-        task = self.task
-        return novelty(task.tables, task.withheld) if task.withheld else "nothing withheld"
+        told: str = self.task.withholding()
+        return told
+
+    @property
+    def lesions(self) -> Mapping[str, str]:
+        """What can be taken away from an evolved genome, each with its summary."""
+        return {name: lesion.summary for name, lesion in LESIONS.items() if name != INTACT}
 
     def build(self, seed: int) -> Lifetimes:
         """Return the problem of the run with this seed; the settings must be resolved."""
@@ -81,6 +94,8 @@ class Lifetimes:
 
     columns = ("fitness", "accuracy", "loss", "cost")
     chance = 0.5  # of two responses, whatever the task: the targets of a task and its negation cancel
+    random_policy = 0.5
+    oracle = 1.0  # no noise enters a trial's target
 
     def __init__(self, settings: LifetimesSettings, seed: int):
         self.settings = settings
@@ -88,23 +103,54 @@ class Lifetimes:
         network, task = settings.network, settings.task
         blocks = network.blocks(settings.genome.innate, settings.genome.gain)
         self.layout = GenomeLayout(blocks, seed)
-        trials = task.trials if task.newborn_tasks else task.life_trials
-        self._rule = settings.rule.build(network.dt_ms, trials)
+        self._oldest = task.trials if task.newborn_tasks else task.life_trials  # age that plastic weights reach
+        self._rule = settings.rule.build(network.dt_ms, self._oldest)
         self._modulation = settings.modulation.build(network.places())
-        self._built: dict[tuple[str, ...], Any] = {}
+        self._packed = lru_cache(MOST_PACKED)(self._pack)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return tuple(self.settings.task.tables)
 
     @property
     def withheld(self) -> tuple[str, ...]:
-        withheld: tuple[str, ...] = self.settings.task.withheld
-        return withheld
+        return tuple(self.settings.task.withheld)
+
+    @property
+    def withholding(self) -> str:
+        return self.settings.withholding()
+
+    @property
+    def lesions(self) -> Mapping[str, str]:
+        return self.settings.lesions
+
+    @property
+    def privileged(self) -> str:
+        settings = self.settings
+        fed: str = settings.task.told
+        if settings.rule.modulated:
+            return str(settings.modulation.told(fed))
+        return f"No third factor reaches the weights; the network's feedback units are told {fed}."
+
+    @property
+    def scored_trials(self) -> int:
+        return self.settings.scored_trials
+
+    @property
+    def marks(self) -> Mapping[int, str]:
+        born = self._oldest - self.settings.task.trials  # age at the first trial of the last task
+        marks = self.settings.rule.marks(self._oldest)
+        return {age - born: label for age, label in marks.items() if born < age < self._oldest}
+
+    def pairs(self, tasks: Collection[str]) -> list[tuple[str, str]]:
+        pairs: list[tuple[str, str]] = self.settings.task.pairs(tasks)
+        return pairs
 
     def training_life(self, generation: int, pair: int) -> Life:
         return Life(Purpose.LIFETIME, (generation, pair))
 
     def test_lives(self, purpose: Purpose, path: tuple[int, ...], lives: int) -> dict[str, list[Life]]:
-        return {
-            name: [Life(purpose, (*path, life), name) for life in range(lives)] for name in self.settings.task.tables
-        }
+        return {name: [Life(purpose, (*path, life), name) for life in range(lives)] for name in self.tasks}
 
     def score(self, genotype: NDArray[np.float64], life: Life) -> NDArray[np.float64]:
         task = self.settings.task
@@ -128,7 +174,7 @@ class Lifetimes:
         """Return what lives: the developed genotype and the task of this life, after the life's lesion."""
         lesion = LESIONS[life.lesion]
         values = self.layout.unpack(genotype)
-        if life.lesion != "none":
+        if life.lesion != INTACT:
             shuffle_key = stream_key(self.seed, Purpose.CONTROL, *life.path)
             values = lesion.values(values, Context(self._initial_values, self._projections, shuffle_key))
         network = self.settings.network.build(values["innate"], values["gain"])
@@ -144,11 +190,12 @@ class Lifetimes:
         return self.task_of(blocks + tested)
 
     def task_of(self, names: Sequence[str]) -> Any:
-        """Return the packed task whose blocks of trials are these tasks, built once."""
-        blocks, network = tuple(names), self.settings.network
-        if blocks not in self._built:
-            self._built[blocks] = self.settings.task.build(blocks, network.places(), network.dt_ms)
-        return self._built[blocks]
+        """Return the packed task whose blocks of trials are these tasks."""
+        return self._packed(tuple(names))
+
+    def _pack(self, names: tuple[str, ...]) -> Any:
+        network = self.settings.network
+        return self.settings.task.build(names, network.places(), network.dt_ms)
 
     def _key(self, life: Life) -> np.uint64:
         return stream_key(self.seed, life.purpose, *life.path)

@@ -3,6 +3,9 @@
 A rule is a NamedTuple of coefficients with the methods below; its state is a NamedTuple of arrays that the methods
 change in place (a state returned by value each step was measured 6 % slower). `age` counts trials since birth.
 `modulators` is a (channels,) float32 array of third factors, higher meaning better.
+
+Its settings build it and say whether it is `modulated`, that is, whether the third factor decides what it writes; and
+`marks(trials)`: the ages, in a life of `trials` trials, at which something changes, each with its label.
 """
 
 from __future__ import annotations
@@ -32,4 +35,4 @@ def accumulate(rule, state, step, activity):
 
 @open_function
 def consolidate(rule, state, age, plastic, modulators):
-    """Write the plastic weights (N, W) [pre, post] from the traces and the third factor."""
+    """Write the plastic weights (N, W) [pre, post] from the traces and the third factor; return whether any was."""

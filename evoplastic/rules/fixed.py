@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import msgspec
 
@@ -14,9 +14,15 @@ class FixedSettings(
 ):
     """The absence of a rule, in a run file."""
 
+    modulated: ClassVar[bool] = False
+
     def build(self, dt_ms: float, trials: int) -> Fixed:
         """Return the packed rule."""
         return pack(Fixed(0.0))
+
+    def marks(self, trials: int) -> dict[int, str]:
+        """Return the ages at which something changes: none."""
+        return {}
 
 
 class Fixed(NamedTuple):
@@ -35,4 +41,4 @@ class Fixed(NamedTuple):
         pass
 
     def consolidate(rule, state, age, plastic, modulators):
-        pass
+        return False

@@ -11,7 +11,7 @@ Source: Miconi 2023, after Fiete and Seung 2006; the published m is -baseline * 
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import msgspec
 import numpy as np
@@ -38,6 +38,8 @@ class NodePerturbationSettings(
 ):
     """The rule of a run file; defaults are the published values under external modulation."""
 
+    modulated: ClassVar[bool] = True
+
     eta: Annotated[float, msgspec.Meta(ge=0)] = 0.03
     clip: Annotated[float, msgspec.Meta(gt=0)] = 0.01
     trace_tau_ms: Annotated[float, msgspec.Meta(gt=0)] = 1000.0
@@ -50,7 +52,9 @@ class NodePerturbationSettings(
     def build(self, dt_ms: float, trials: int) -> NodePerturbation:
         """Return the packed rule for lives of `trials` trials in steps of `dt_ms`."""
         if dt_ms >= self.trace_tau_ms:
-            raise UserError(f"rule.trace_tau_ms must be above network.dt_ms = {dt_ms}, got {self.trace_tau_ms}")
+            raise UserError(
+                f"problem.rule.trace_tau_ms must be above problem.network.dt_ms = {dt_ms}, got {self.trace_tau_ms}"
+            )
         with np.errstate(divide="ignore"):
             gap = 1.0 / np.log1p(-self.probability)
         return pack(
@@ -65,6 +69,10 @@ class NodePerturbationSettings(
                 quiet_from=trials - self.quiet_trials,
             )
         )
+
+    def marks(self, trials: int) -> dict[int, str]:
+        """Return the ages, in a life of `trials` trials, at which something changes, each with its label."""
+        return {self.burn_in_trials: "plasticity starts", trials - self.quiet_trials: "noise off"}
 
 
 class Traces(NamedTuple):
@@ -154,9 +162,11 @@ class NodePerturbation(NamedTuple):
 
     def consolidate(rule, state, age, plastic, modulators):
         factor = flush(rule.eta * modulators[0] * state.scale[0])
-        if age >= rule.burn_in and factor != _ZERO:
-            transpose(state.trace, state.turned)
-            for pre in range(plastic.shape[0]):
-                for post in range(plastic.shape[1]):
-                    change = factor * state.turned[pre, post]
-                    plastic[pre, post] = flush(plastic[pre, post] + min(max(change, -rule.clip), rule.clip))
+        if age < rule.burn_in or factor == _ZERO:
+            return False
+        transpose(state.trace, state.turned)
+        for pre in range(plastic.shape[0]):
+            for post in range(plastic.shape[1]):
+                change = factor * state.turned[pre, post]
+                plastic[pre, post] = flush(plastic[pre, post] + min(max(change, -rule.clip), rule.clip))
+        return True

@@ -76,7 +76,7 @@ class BooleanTask(NamedTuple):
     block_trials: int
     newborn_blocks: int  # 1: each block starts from newborn weights
     binary: int  # 1: feedback tells only right or wrong
-    shuffled: int  # 1: feedback is that of a random earlier trial (lesion)
+    shuffled: int  # 1: feedback is that of a random earlier trial since birth (lesion)
     reset_activity: int  # 1: activity goes to rest before each trial (lesion)
 
     def steps_per_trial(task):
@@ -98,8 +98,9 @@ class BooleanTask(NamedTuple):
         kind = below(philox(key, STIMULI, np.uint64(trial))[0], task.tables.shape[1])
         target = task.tables[trial // task.block_trials, kind]
         fed_loss = -_ONE
-        if task.shuffled and trial > 0:
-            earlier = below(philox(key, FEEDBACK, np.uint64(trial))[0], trial)
+        age = trial % task.block_trials if task.newborn_blocks else trial
+        if task.shuffled and age > 0:
+            earlier = trial - age + below(philox(key, FEEDBACK, np.uint64(trial))[0], age)
             fed_loss = _ONE - scores[earlier, CORRECT] if task.binary else scores[earlier, LOSS]
         return Trial(kind, target, 0, _ZERO, _ZERO, fed_loss)
 

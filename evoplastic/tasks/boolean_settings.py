@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -17,7 +17,9 @@ from evoplastic.tasks.truth_tables import (
     Spec,
     Tables,
     complementary_pairs,
+    negation,
     negation_of,
+    novelty,
     stimuli_of,
 )
 
@@ -42,15 +44,18 @@ class PeriodSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         for name in self.__struct_fields__:
             length = getattr(self, name) / dt_ms
             if not length <= MOST_STEPS:
-                raise UserError(f"task.periods.{name} must be at most {MOST_STEPS} steps of {dt_ms} ms, got {length:g}")
+                raise UserError(
+                    f"problem.task.periods.{name} must be at most {MOST_STEPS} steps of {dt_ms} ms, got {length:g}"
+                )
             if abs(length - round(length)) > 1e-6:
                 raise UserError(
-                    f"task.periods.{name} must be a multiple of network.dt_ms = {dt_ms}, got {getattr(self, name)}"
+                    f"problem.task.periods.{name} must be a multiple of {dt_ms} ms (problem.network.dt_ms), "
+                    f"got {getattr(self, name)}"
                 )
             count[name] = round(length)
         for name in ("stimulus", "response", "feedback"):
             if count[name] < 1:
-                raise UserError(f"task.periods.{name} must be at least one step of {dt_ms} ms, got 0")
+                raise UserError(f"problem.task.periods.{name} must be at least one step of {dt_ms} ms, got 0")
         onset = count["stimulus"] + count["gap"]
         response = (stimuli - 1) * onset + count["stimulus"] + count["delay"]
         response_end = response + count["response"]
@@ -95,14 +100,12 @@ class BooleanSettings(
     def resolve(self) -> BooleanSettings:
         """Return the settings with truth tables written out and withheld tasks completed by their negations."""
         battery = self.battery.resolve()
-        for name in self.withheld:
-            negation_of(battery.tables, name)
-        pairs = complementary_pairs(battery.tables, self.withheld)
-        withheld = tuple(dict.fromkeys(name for pair in pairs for name in pair))
+        held = {battery.tables[name] for name in self.withheld for name in (name, negation_of(battery.tables, name))}
+        withheld = tuple(name for name, table in battery.tables.items() if table in held)
         resolved = msgspec.structs.replace(self, battery=battery, withheld=withheld)
         for generation in (0, 2):
             if not resolved.eligible(generation):
-                raise UserError("task.withheld leaves no task to evolve on; withhold fewer tasks")
+                raise UserError("problem.task.withheld leaves no task to evolve on; withhold fewer tasks")
         return resolved
 
     @property
@@ -129,6 +132,21 @@ class BooleanSettings(
             return self.training()
         half = (generation // 2) % 2
         return [name for number, name in enumerate(self.tables) if number % 2 == half and name not in self.withheld]
+
+    def pairs(self, names: Collection[str]) -> list[tuple[str, str]]:
+        """Return each task of `names` with its negation where that is one of them too, in battery order."""
+        among = {name: table for name, table in self.tables.items() if name in names}
+        return complementary_pairs(among, [name for name in among if negation(among[name]) in among.values()])
+
+    def withholding(self) -> str:
+        """Return whether the withheld tasks are new to evolution: 'novel class', 'relabelled' or 'nothing withheld'."""
+        return novelty(self.tables, self.withheld) if self.withheld else "nothing withheld"
+
+    @property
+    def told(self) -> str:
+        """What feedback tells of a trial, in words."""
+        graded = self.feedback == "graded"
+        return "the graded error against the hidden target" if graded else "only whether each response was right"
 
     def build(self, names: Sequence[str], places: dict[str, range], dt_ms: float) -> BooleanTask:
         """Return the packed task of a life: one block of trials for each of `names`."""

@@ -1,7 +1,12 @@
 """What a task is to a lifetime: what it shows, what it asks, what it feeds back.
 
 A task is a NamedTuple of numbers and arrays with the methods below; the state of a trial is a NamedTuple returned by
-value. Stimuli are drawn from (key, trial), so any trial can be replayed alone.
+value. Stimuli are drawn from (key, trial), so any trial can be replayed alone. Lesions set three of its fields:
+`levels.feedback` to 0 silences the units that are fed back to; `shuffled` 1 feeds back another trial's outcome;
+`reset_activity` 1 makes `resets_activity` true.
+
+Its settings build it and say what lives and reports need to know of the family: `tables` (by task name), `withheld`,
+`pairs(names)`, `withholding()` and `told`.
 """
 
 from __future__ import annotations
