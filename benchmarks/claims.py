@@ -41,14 +41,15 @@ class Claim(NamedTuple):
     preset: str
     seeds: tuple[int, ...]
     bounds: Bounds = Bounds()
+    controls: tuple[str, ...] = LESIONS
 
 
 SEEDS = (41954, 3527, 36545)
 CLAIMS = (
     Claim("quickstart", (0,), Bounds(training_gain=0.10)),
     Claim("icml2023-small", SEEDS, Bounds(training_each=0.85, withheld_mean=0.66, withheld_each=0.58)),
-    Claim("icml2023-small-gains-frozen", SEEDS),
-    Claim("icml2023-small-plasticity-absent", SEEDS),
+    Claim("icml2023-small-gains-frozen", SEEDS, controls=("plasticity_off",)),
+    Claim("icml2023-small-plasticity-absent", SEEDS, controls=("plasticity_off",)),
     Claim("icml2023", (0,), Bounds(training_each=0.94, withheld_mean=0.88, withheld_each=0.88)),
 )
 
@@ -60,7 +61,7 @@ def main() -> int:
     parser.add_argument("--only", choices=[claim.preset for claim in CLAIMS])
     options = parser.parse_args()
     claims = [claim for claim in CLAIMS if options.only in (None, claim.preset)]
-    results = {claim: [_evaluated(options.runs_dir, claim.preset, seed) for seed in claim.seeds] for claim in claims}
+    results = {claim: [_evaluated(options.runs_dir, claim, seed) for seed in claim.seeds] for claim in claims}
     missed = [sentence for claim, evaluations in results.items() for sentence in _missed(claim, evaluations)]
     if options.only is None:
         RESULTS.write_text(_report(results, missed), encoding="utf-8")
@@ -69,27 +70,27 @@ def main() -> int:
     return 1 if missed else 0
 
 
-def _evaluated(runs: Path, preset: str, seed: int) -> dict[str, Any]:
-    """Return the evaluation of the finished run of `preset` with `seed`, running what is missing of it."""
-    config, name = read_config(preset, seed=seed), f"{preset}-s{seed}"
+def _evaluated(runs: Path, claim: Claim, seed: int) -> dict[str, Any]:
+    """Return the evaluation of the finished run of the claim's preset with `seed`, running what is missing of it."""
+    config, name = read_config(claim.preset, seed=seed), f"{claim.preset}-s{seed}"
     folder = runs / name
     if not (folder / "manifest.json").exists():
-        _evoplastic("run", preset, "--seed", str(seed), "--name", name, "--runs-dir", str(runs))
+        _evoplastic("run", claim.preset, "--seed", str(seed), "--name", name, "--runs-dir", str(runs))
     run = load_run(folder)
     changed = difference(config, deciding(run.config))
     if changed or run.config.generations != config.generations:
-        raise SystemExit(f"{folder} was made with other settings than preset {preset} has now ({changed}); remove it")
+        raise SystemExit(f"{folder} was made with other settings than preset {claim.preset} has ({changed}); remove it")
     if not run.finished:
         _evoplastic("resume", str(folder))
-    if not _complete(folder, config.generations):
-        _evoplastic("evaluate", str(folder), "--controls", "all", "--lives", str(LIVES))
-    return _complete(folder, config.generations)[-1]
+    if not _complete(folder, claim, config.generations):
+        _evoplastic("evaluate", str(folder), "--controls", ",".join(claim.controls), "--lives", str(LIVES))
+    return _complete(folder, claim, config.generations)[-1]
 
 
-def _complete(folder: Path, generations: int) -> list[dict[str, Any]]:
-    """Return the evaluations of the last center that have enough lives and every lesion."""
+def _complete(folder: Path, claim: Claim, generations: int) -> list[dict[str, Any]]:
+    """Return the evaluations of the last center that have the claim's lives and controls."""
     found = RunFolder.open(folder).evaluations(generations)
-    return [result for result in found if result["lives"] >= LIVES and set(LESIONS) <= set(result["conditions"])]
+    return [result for result in found if result["lives"] == LIVES and set(claim.controls) <= set(result["conditions"])]
 
 
 def _evoplastic(*arguments: str) -> None:
@@ -147,15 +148,16 @@ def _report(results: dict[Claim, list[dict[str, Any]]], missed: list[str]) -> st
         seeds = ", ".join(map(str, claim.seeds))
         lines.append(f"| `{claim.preset}` | {seeds} | " + " | ".join(cells) + " |")
     for claim, evaluations in results.items():
-        lines += ["", f"## Lesions: `{claim.preset}`", "", *_lesions(evaluations)]
+        lines += ["", f"## Lesions: `{claim.preset}`", "", *_lesions(claim, evaluations)]
         lines += ["", f"    evoplastic run {claim.preset} --seed {claim.seeds[0]}"]
-        lines += [f"    evoplastic evaluate {claim.preset}-s{claim.seeds[0]} --controls all --lives {LIVES}"]
+        controls = "all" if claim.controls == LESIONS else ",".join(claim.controls)
+        lines += [f"    evoplastic evaluate {claim.preset}-s{claim.seeds[0]} --controls {controls} --lives {LIVES}"]
     return "\n".join(lines) + "\n"
 
 
-def _lesions(evaluations: list[dict[str, Any]]) -> list[str]:
+def _lesions(claim: Claim, evaluations: list[dict[str, Any]]) -> list[str]:
     lines = ["| condition | training tasks | withheld pair |", "|---|---|---|"]
-    for condition in ("evolved", "generation_0", *LESIONS):
+    for condition in ("evolved", "generation_0", *claim.controls):
         training = _numbers(_mean(result, condition, "training") for result in evaluations)
         withheld = _numbers(_mean(result, condition, "withheld") for result in evaluations)
         lines.append(f"| {condition.replace('_', ' ')} | {training} | {withheld} |")
