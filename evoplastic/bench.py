@@ -1,7 +1,7 @@
 """What this machine does: one lifetime against the bare matrix product in it, a generation against its lifetimes.
 
     step_over_bare = (seconds of one lifetime / its steps) / (seconds of one bare product), paired slice by slice
-    overhead       = seconds of a generation / seconds of the same number of bare lifetimes on as many threads - 1
+    overhead       = seconds of a generation / seconds of its lifetimes alone, on as many threads - 1
 
 Speed is a ratio taken within one run: on shared machines single readings of one program differ by half. The bare
 product is the plain loop drive[post] += rate[pre] * weights[pre, post] over the network's own arrays. The overhead is
@@ -34,11 +34,12 @@ from evoplastic.modulation import MODULATIONS
 from evoplastic.problems.lesions import Body
 from evoplastic.rollout import live
 from evoplastic.rules import RULES
+from evoplastic.strategies.contract import State
 from evoplastic.tasks.contract import SCORE_COLUMNS
 
 ROUNDS = 40
 PRODUCTS = 50_000
-GENERATIONS = 3
+GENERATIONS = 5
 _ZERO = np.float32(0.0)
 
 
@@ -126,8 +127,7 @@ class _Lifetime:
 
     def __init__(self, config: RunConfig, change: Callable[[Body], Body] = lambda body: body):
         problem = config.problem.build(config.seed)
-        life = problem.training_life(0, 0)
-        self.body = change(problem.body(problem.layout.initial(), life))
+        self.body = change(problem.body(problem.layout.initial(), problem.training_life(0, 0)))
         self.trials = config.problem.task.life_trials
         self.steps = self.trials * int(self.body.task.periods.trial)
         self._key = np.uint64(1)
@@ -157,39 +157,44 @@ class _Lifetime:
 
 
 def _generation(config: RunConfig) -> dict[str, Any]:
-    """Time generations without validation, each beside as many bare lifetimes on as many threads."""
+    """Time generations without validation, each beside the bare lifetimes of its own members on as many threads."""
     settings = msgspec.structs.replace(config.validation, every=0)
     config = msgspec.structs.replace(config, validation=settings, generations=GENERATIONS + 1)
     search = Search.of(config)
     evaluator = Threads(search.problem)
-    lifetimes = [_Lifetime(config) for _ in range(evaluator.workers)]
-    population = config.strategy.population
+    state = search.start()
     seconds, ratios = [], []
     for record in evolve(search, evaluator):
-        if record.generation == 0:
-            continue  # warms up
-        bare = _bare_lifetimes(lifetimes, population)
-        seconds.append(record.seconds)
-        ratios.append(record.seconds / bare)
+        bare = _bare_lifetimes(search, state, evaluator.workers)
+        state = record.state
+        if record.generation:  # the first one warms up
+            seconds.append(record.seconds)
+            ratios.append(record.seconds / bare)
     evaluator.close()
     median = statistics.median(seconds)
     return {
         "generation_s": median,
-        "lifetimes_per_generation": population,
-        "lifetimes_per_s": population / median,
+        "lifetimes_per_generation": record.lives,
+        "lifetimes_per_s": record.lives / median,
         "overhead_fraction": statistics.median(ratios) - 1.0,
     }
 
 
-def _bare_lifetimes(lifetimes: list[_Lifetime], count: int) -> float:
-    """Return the seconds of `count` lifetimes shared by one thread for each of `lifetimes`."""
-    left = iter(range(count))  # next() on it is atomic
+def _bare_lifetimes(search: Search, state: State, workers: int) -> float:
+    """Return the seconds of the lifetimes of a generation's members, their bodies made before, shared by threads."""
+    candidates, problem = search.strategy.ask(state), search.config.problem.build(search.config.seed)
+    ready: list[tuple[Body, np.uint64]] = []
+    for member in range(candidates.population):
+        life = problem.training_life(state.generation, candidates.pair(member))
+        ready.append((problem.body(candidates.genotype(member), life), problem.key(life)))
+    left = iter(ready)  # next() on it is atomic
+    trials = search.config.problem.task.life_trials
 
-    def work(lifetime: _Lifetime) -> None:
-        for _ in left:
-            lifetime.run()
+    def work() -> None:
+        for body, key in left:
+            live(*body, key, np.empty_like(body.network.innate), np.zeros((trials, SCORE_COLUMNS), np.float32))
 
-    threads = [threading.Thread(target=work, args=(lifetime,)) for lifetime in lifetimes]
+    threads = [threading.Thread(target=work) for _ in range(workers)]
     started = time.perf_counter()
     for thread in threads:
         thread.start()

@@ -91,7 +91,9 @@ class Block:
 
     def develop(self, genes: Array) -> Array:
         """Return the values (shape) that `genes` (genes,) stand for."""
-        return np.asarray(_value(self.settings, genes)[self.groups])
+        values = _value(self.settings, genes)
+        # In reading order the genes are the values: no need to pick each by its number.
+        return values.reshape(self.shape) if self.settings.sharing == "synapse" else np.asarray(values[self.groups])
 
     def encode(self, values: Array) -> Array:
         """Return the genes (genes,) of `values` (shape), a shared gene from its elements' mean; inverse of develop."""

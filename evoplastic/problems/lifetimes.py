@@ -167,8 +167,12 @@ class Lifetimes:
     def _live(self, genotype: NDArray[np.float64], life: Life) -> NDArray[np.float32]:
         body = self.body(genotype, life)
         scores = np.zeros((self.settings.task.life_trials, SCORE_COLUMNS), np.float32)
-        live(*body, self._key(life), np.empty_like(body.network.innate), scores)
+        live(*body, self.key(life), np.empty_like(body.network.innate), scores)
         return scores
+
+    def key(self, life: Life) -> np.uint64:
+        """Return the key of all that is drawn within a life."""
+        return stream_key(self.seed, life.purpose, *life.path)
 
     def body(self, genotype: NDArray[np.float64], life: Life) -> Body:
         """Return what lives: the developed genotype and the task of this life, after the life's lesion."""
@@ -185,7 +189,7 @@ class Lifetimes:
         settings = self.settings.task
         tested = [] if life.task == DRAWN else [life.task]
         names = settings.eligible(life.path[0]) if life.task == DRAWN else settings.training()
-        key, drawn = self._key(life), settings.tasks_per_life - len(tested)
+        key, drawn = self.key(life), settings.tasks_per_life - len(tested)
         blocks = [names[below(philox(key, TASKS_OF_LIFE, np.uint64(b))[0], len(names))] for b in range(drawn)]
         return self.task_of(blocks + tested)
 
@@ -196,9 +200,6 @@ class Lifetimes:
     def _pack(self, names: tuple[str, ...]) -> Any:
         network = self.settings.network
         return self.settings.task.build(names, network.places(), network.dt_ms)
-
-    def _key(self, life: Life) -> np.uint64:
-        return stream_key(self.seed, life.purpose, *life.path)
 
     @cached_property
     def _initial_values(self) -> dict[str, NDArray[np.float64]]:
