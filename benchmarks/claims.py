@@ -17,6 +17,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from evoplastic import bench
 from evoplastic.config import deciding, difference, read_config
 from evoplastic.jit import source_hash
 from evoplastic.launch import load_run
@@ -84,7 +85,8 @@ def _evaluated(runs: Path, claim: Claim, seed: int) -> dict[str, Any]:
         _evoplastic("resume", str(folder))
     if not _complete(folder, claim, config.generations):
         _evoplastic("evaluate", str(folder), "--controls", ",".join(claim.controls), "--lives", str(LIVES))
-    return _complete(folder, claim, config.generations)[-1]
+    made = run.folder.manifest["source_hash"]
+    return {**_complete(folder, claim, config.generations)[-1], "made_by_sources": made}
 
 
 def _complete(folder: Path, claim: Claim, generations: int) -> list[dict[str, Any]]:
@@ -121,11 +123,12 @@ def _mean(result: dict[str, Any], condition: str, part: str) -> float:
 
 def _report(results: dict[Claim, list[dict[str, Any]]], missed: list[str]) -> str:
     """Return RESULTS.md."""
+    made = sorted({result["made_by_sources"] for evaluations in results.values() for result in evaluations})
     lines = [
         "# Measured results",
         "",
-        f"Made by `make science` on {date.today()}, {platform.machine()}, Python {platform.python_version()}, sources "
-        f"{source_hash()}. "
+        f"Made by `make science` on {date.today()}, {platform.machine()}, Python {platform.python_version()}; "
+        f"runs by sources {', '.join(made)}, evaluated by {source_hash()}. "
         f"Accuracy over the last 100 trials of a life, {LIVES} lives per task and condition; the withheld pair is the "
         "mean of DMS and DNMS, which no training task resembles. One number per seed, in the order of the seeds; no "
         "interval over fewer than ten seeds. Chance and a random policy score .5, an oracle 1.",
@@ -152,7 +155,14 @@ def _report(results: dict[Claim, list[dict[str, Any]]], missed: list[str]) -> st
         lines += ["", f"    evoplastic run {claim.preset} --seed {claim.seeds[0]}"]
         controls = "all" if claim.controls == LESIONS else ",".join(claim.controls)
         lines += [f"    evoplastic evaluate {claim.preset}-s{claim.seeds[0]} --controls {controls} --lives {LIVES}"]
+    lines += ["", "## Speed", "", "    evoplastic bench", "", *_speed()]
     return "\n".join(lines) + "\n"
+
+
+def _speed() -> list[str]:
+    """Return the bench of this machine as a table; what it measures is told in `evoplastic/bench.py`."""
+    header, *body = bench.rows(bench.measure("icml2023"))
+    return [f"| {header[0]} | {header[1]} |", "|---|---|", *(f"| {label} | {value} |" for label, value in body)]
 
 
 def _lesions(claim: Claim, evaluations: list[dict[str, Any]]) -> list[str]:
