@@ -194,14 +194,14 @@ def test_the_order_of_members_changes_no_row():
 def test_a_pair_shares_its_life_and_pairs_do_not():
     problem = Search.of(tiny()).problem
     lives = {problem.training_life(generation, pair) for generation in range(3) for pair in range(3)}
-    assert len(lives) == len({problem._key(life) for life in lives}) == 9
+    assert len(lives) == len({problem.key(life) for life in lives}) == 9
 
 
 def test_training_validation_and_evaluation_never_share_a_life():
     problem = Search.of(tiny()).problem
     lives = [problem.training_life(0, 0)]
     lives += [problem.test_lives(purpose, (0,), 1)["or"][0] for purpose in (Purpose.VALIDATION, Purpose.EVALUATION)]
-    assert len({problem._key(life) for life in lives}) == 3
+    assert len({problem.key(life) for life in lives}) == 3
 
 
 # ---- failure
