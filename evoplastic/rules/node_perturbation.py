@@ -1,7 +1,7 @@
 """Node perturbation with a decaying eligibility trace and a third factor.
 
     xi_i  = amplitude * Uniform(-1, 1) with the given probability, else 0      added to the potential
-    E    <- exp-like decay of (E + y_before xi'), every step                   [pre, post]
+    E    <- (1 - dt / trace_tau) (E + y_before xi'), every step                [pre, post]
     P    <- P + clip(eta * m * E, -clip, +clip)                                when the third factor m arrives
 
 Perturbed potentials followed by a better than expected outcome are made more likely in the same input. Nothing is
@@ -86,7 +86,7 @@ class Traces(NamedTuple):
 
 
 class NodePerturbation(NamedTuple):
-    eta: float  # learning rate, after the clip's scale
+    eta: float  # learning rate, per unit of m and E
     clip: float  # largest change of a synapse at a time
     decay: float  # per step
     amplitude: float

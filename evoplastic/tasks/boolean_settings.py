@@ -100,7 +100,8 @@ class BooleanSettings(
     def resolve(self) -> BooleanSettings:
         """Return the settings with truth tables written out and withheld tasks completed by their negations."""
         battery = self.battery.resolve()
-        held = {battery.tables[name] for name in self.withheld for name in (name, negation_of(battery.tables, name))}
+        named = [*self.withheld, *(negation_of(battery.tables, name) for name in self.withheld)]
+        held = {battery.tables[name] for name in named}
         withheld = tuple(name for name, table in battery.tables.items() if table in held)
         resolved = msgspec.structs.replace(self, battery=battery, withheld=withheld)
         for generation in (0, 2):
