@@ -7,7 +7,7 @@ What is recorded of a generation g is about the center that g started from and t
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from evoplastic.errors import UserError
 from evoplastic.evaluators.contract import Evaluator, Job
 from evoplastic.problems.contract import FITNESS, METRIC, Problem
 from evoplastic.random import Purpose
-from evoplastic.strategies.contract import Fixed, State, Strategy
+from evoplastic.strategies.contract import Candidates, Fixed, State, Strategy
 
 MOST_FAILED = 0.5  # share of non-finite fitness above which a run stops
 
@@ -62,10 +62,16 @@ class Search:
         return state
 
 
-def evolve(search: Search, evaluator: Evaluator, state: State | None = None) -> Iterator[Record]:
+def evolve(
+    search: Search,
+    evaluator: Evaluator,
+    state: State | None = None,
+    skipped: Collection[tuple[int, int]] = (),
+) -> Iterator[Record]:
     """Yield a Record per generation, from `state` (generation 0 if None) to the configured total.
 
-    Raises Diverged when more than half of a generation failed, and what the evaluator raises (`Abandoned`).
+    `skipped` members, each with its generation, are not evaluated and rank worst. Raises Diverged when more than half
+    of a generation failed, and what the evaluator raises (`Abandoned`, `Poisoned`).
     """
     state = search.start() if state is None else state
     for generation in range(state.generation, search.config.generations):
@@ -74,11 +80,9 @@ def evolve(search: Search, evaluator: Evaluator, state: State | None = None) -> 
         validated = time.perf_counter()
         with threadpool_limits(1):
             candidates = search.strategy.ask(state)
-            jobs = [
-                Job(member, search.problem.training_life(generation, candidates.pair(member)))
-                for member in range(candidates.population)
-            ]
-            scores = evaluator.evaluate(candidates, jobs)
+            living = [member for member in range(candidates.population) if (generation, member) not in skipped]
+            scores = np.full((candidates.population, len(search.problem.columns)), np.nan)
+            scores[living] = evaluator.evaluate(candidates, training_jobs(search, candidates, generation, living))
             training = _summary(search, scores, generation)
             state = search.strategy.tell(state, candidates, scores[:, FITNESS])
         metrics = {
@@ -87,8 +91,13 @@ def evolve(search: Search, evaluator: Evaluator, state: State | None = None) -> 
             "validation": validation,
             "strategy": search.strategy.diagnostics(state),
         }
-        finished = time.perf_counter()
-        yield Record(generation, state, metrics, len(jobs), finished - validated, validation_lives, validated - started)
+        seconds = time.perf_counter() - validated
+        yield Record(generation, state, metrics, len(living), seconds, validation_lives, validated - started)
+
+
+def training_jobs(search: Search, candidates: Candidates, generation: int, members: Iterable[int]) -> list[Job]:
+    """Return the lives that decide the fitness of these members."""
+    return [Job(member, search.problem.training_life(generation, candidates.pair(member))) for member in members]
 
 
 def _summary(search: Search, scores: NDArray[np.float64], generation: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ RunFolder (files)  +  evolve (values)  =  a run that can be killed at any moment
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from evoplastic.checkpoints import Checkpoint
 from evoplastic.config import RunConfig, deciding, difference, parse_config, write_toml
 from evoplastic.errors import UserError
-from evoplastic.evaluators.contract import Abandoned, Evaluator
-from evoplastic.evolution import Record, Search, evolve
+from evoplastic.evaluators.contract import Abandoned, Evaluator, Poisoned
+from evoplastic.evolution import Record, Search, evolve, training_jobs
+from evoplastic.files import plain
 from evoplastic.jit import source_hash
-from evoplastic.manifest import build_manifest
+from evoplastic.manifest import build_manifest, deciding_facts
+from evoplastic.random import Purpose
 from evoplastic.runs import RunFolder
 from evoplastic.stop import StopRequest
 from evoplastic.strategies.contract import State
@@ -50,12 +52,16 @@ class Run:
         return self.state.generation >= self.config.generations
 
 
+def default_name(config: RunConfig) -> str:
+    """Return what a run is called when nobody names it."""
+    return f"{config.name}-s{config.seed}"
+
+
 def start_run(config: RunConfig, runs: Path, name: str | None = None, command: list[str] | None = None) -> Run:
     """Make the run's folder and return the run at generation 0."""
     search = Search.of(config)
     manifest = build_manifest(command or [], source_hash())
-    default_name = f"{config.name}-s{config.seed}"
-    folder = RunFolder.create(runs, name, default_name, write_toml(config), manifest)
+    folder = RunFolder.create(runs, name, default_name(config), write_toml(config), manifest)
     return Run(folder, search, search.start())
 
 
@@ -73,7 +79,10 @@ def load_run(path: str | Path | RunFolder, runs: Path | None = None, generations
     search = Search.of(config)
     if not folder.has_checkpoints():
         return Run(folder, search, search.start())
-    warnings: list[str] = []
+    warnings = [
+        f"the run is not exact: member {member} of generation {generation} was skipped"
+        for generation, member in sorted(folder.skipped())
+    ]
     checkpoint = folder.load_checkpoint(warnings.append)
     other_genome = search.problem.layout.difference(checkpoint.meta.get("layout", []))
     if other_genome:
@@ -94,13 +103,23 @@ def load_run(path: str | Path | RunFolder, runs: Path | None = None, generations
 
 def resume_differences(run: Run) -> list[str]:
     """Return in words what differs between the run's making and this process, among what may change its bits."""
-    before, now = run.folder.manifest, build_manifest([], source_hash())
+    before = run.folder.manifest
     if before["lineage"]:
         before = before | before["lineage"][-1].get("now", {})
-    facts = [(key, before.get(key), now[key]) for key in ("evoplastic", "source_hash", "python", "platform")]
-    for package in ("numpy", "numba"):
-        facts.append((package, before["packages"].get(package), now["packages"].get(package)))
-    return [f"{name} was {old}, is {new}" for name, old, new in facts if old != new]
+    then, now = deciding_facts(before), deciding_facts(build_manifest([], source_hash()))
+    return [f"{name} was {then[name]}, is {now[name]}" for name in now if then[name] != now[name]]
+
+
+def replayed(run: Run, member: int) -> dict[str, Any]:
+    """Return what a member of the generation that the run stands at scores, lived in this process."""
+    search, state = run.search, run.state
+    candidates = search.strategy.ask(state)
+    if member >= candidates.population:
+        raise UserError(f"members are numbered 0 to {candidates.population - 1}, got {member}")
+    (job,) = training_jobs(search, candidates, state.generation, [member])
+    row = search.problem.score(candidates.genotype(member), job.life)
+    score = dict(zip(search.problem.columns, plain(row), strict=True))
+    return {"run": run.folder.path.name, "generation": state.generation, "member": member, "score": score}
 
 
 def note_resume(run: Run, command: list[str], differences: list[str]) -> None:
@@ -115,11 +134,13 @@ def carry_on(
     evaluator: Evaluator,
     stop: StopRequest,
     watch: Callable[[Record], None] = lambda record: None,
+    skip_poison: bool = False,
 ) -> Run:
     """Evolve from the run's state to its configured total, or until stopped; the folder is locked by the caller.
 
     Every generation is recorded; a checkpoint is written at the end, at a stop, and otherwise at most every
-    `checkpoints.seconds`. Returns the run where it now stands.
+    `checkpoints.seconds`. A member that keeps killing its workers stops the run, or is left out if `skip_poison`.
+    Returns the run where it now stands.
     """
     folder, settings = run.folder, run.config.checkpoints
     state, saved, saved_at = run.state, -1, time.monotonic()
@@ -127,9 +148,9 @@ def carry_on(
     if stop.finish():
         return run
     try:
-        for record in evolve(run.search, evaluator, state):
+        for record in _records(run, evaluator, skip_poison):
             folder.append_metrics(record.metrics)
-            folder.append_event("generation", **_costs(record))
+            folder.append_event("generation", **_costs(record), **evaluator.report())
             state = record.state
             watch(record)
             kept = settings.keep_every and state.generation % settings.keep_every == 0
@@ -147,7 +168,29 @@ def carry_on(
     return Run(folder, run.search, state, run.warnings)
 
 
+def _records(run: Run, evaluator: Evaluator, skip_poison: bool) -> Iterator[Record]:
+    """Yield the records of the run from where it stands; a generation in which a member is left out starts over."""
+    state = run.state
+    while True:
+        try:
+            for record in evolve(run.search, evaluator, state, run.folder.skipped()):
+                state = record.state
+                yield record
+            return
+        except Poisoned as poison:
+            job = poison.job
+            if job.life.purpose != Purpose.LIFETIME:
+                raise
+            if not skip_poison:
+                raise UserError(
+                    f"generation {state.generation}: {poison}; live it again with evoplastic replay {run.folder.path} "
+                    f"--member {job.member}, or leave it out with evoplastic resume {run.folder.path} --skip-poison"
+                ) from poison
+            run.folder.skip(state.generation, job.member)
+
+
 def _save(run: Run, state: State) -> None:
+    started = time.perf_counter()
     search, settings = run.search, run.config.checkpoints
     meta: dict[str, Any] = {
         "layout": search.problem.layout.meta(),
@@ -155,6 +198,7 @@ def _save(run: Run, state: State) -> None:
     }
     checkpoint = Checkpoint(state.generation, search.strategy.arrays(state), meta)
     run.folder.save_checkpoint(checkpoint, settings.keep_last, settings.keep_every)
+    run.folder.append_event("checkpoint", generation=state.generation, seconds=time.perf_counter() - started)
 
 
 def _costs(record: Record) -> dict[str, Any]:

@@ -37,6 +37,12 @@ def build_manifest(command: list[str], source_hash: str) -> dict[str, Any]:
     }
 
 
+def deciding_facts(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return those of a manifest's facts that may change a run's bits, by name."""
+    facts = {key: manifest.get(key) for key in ("evoplastic", "source_hash", "python", "platform")}
+    return facts | {package: manifest["packages"].get(package) for package in ("numpy", "numba", "llvmlite")}
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / "manifest.json"
     return migrated(read_json(path), FORMAT, MIGRATIONS, path)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from evoplastic.evolution import Record
@@ -17,6 +17,27 @@ from evoplastic.launch import Run
 from evoplastic.problems.contract import METRIC
 
 _PLAIN_SECONDS = 10.0  # between plain lines
+_BOARD_SECONDS, _PLAIN_BOARD_SECONDS = 1.0, 60.0  # between looks at many runs
+
+
+class Board(NamedTuple):
+    """Where the runs of a group stand."""
+
+    total: int
+    done: int
+    failed: int
+    running: dict[str, tuple[int, int]]  # generations, and how many it will be
+
+    def lines(self) -> list[str]:
+        """Return how many there are in each state, then a line for each running one."""
+        failed = f", {self.failed} failed" if self.failed else ""
+        counts = f"cells {self.done}/{self.total} done, {len(self.running)} running{failed}"
+        return [counts, *(f"{name} at {reached}/{total}" for name, (reached, total) in self.running.items())]
+
+    def line(self) -> str:
+        """Return all of it in one line."""
+        counts, *running = self.lines()
+        return f"{counts} ({', '.join(running)})" if running else counts
 
 
 class Screen:
@@ -52,14 +73,11 @@ class Screen:
             yield lambda done: status.update(f"{what}: {done.replace('_', ' ')} done")
 
     def table(self, rows: Sequence[Sequence[str]]) -> None:
-        """Print rows of cells, the first row as the header."""
-        header, *body = rows
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for number, cell in enumerate(header):
-            table.add_column(cell, justify="left" if number == 0 else "right", no_wrap=True)
-        for row in body:
-            table.add_row(*row)
-        self._console.print(table)
+        """Print rows of cells, the first row as the header; a narrow terminal wraps lines and loses no number."""
+        label, *widths = (max(map(len, column)) for column in zip(*rows))
+        for number, row in enumerate(rows):
+            cells = [row[0].ljust(label), *(cell.rjust(width) for cell, width in zip(row[1:], widths))]
+            self._console.print("  ".join(cells).rstrip(), style="bold" if number == 0 else None, markup=False)
 
     @contextmanager
     def progress(self, run: Run) -> Iterator[Callable[[Record], None]]:
@@ -80,6 +98,26 @@ class Screen:
                 self.say(text)
 
         yield watch
+
+    @contextmanager
+    def board(self) -> Iterator[Callable[[Callable[[], Board]], None]]:
+        """Yield a watcher that shows where many runs stand, and asks it only as often as it is shown."""
+        terminal, last = self._console.is_terminal, time.monotonic()
+        seconds = _BOARD_SECONDS if terminal else _PLAIN_BOARD_SECONDS
+        with Live(console=self._console, auto_refresh=False, transient=True) if terminal else nullcontext() as live:
+
+            def watch(look: Callable[[], Board]) -> None:
+                nonlocal last
+                now = time.monotonic()
+                if now - last < seconds:
+                    return
+                last = now
+                if live:
+                    live.update(Text("\n  ".join(look().lines())), refresh=True)
+                else:
+                    self.say(look().line())
+
+            yield watch
 
 
 class ProgressLine:

@@ -4,6 +4,7 @@
                   manifest.json  what it ran on: versions, CPU, command, lineage
                   metrics.jsonl  one record per generation, functions of config and seed alone
                   events.jsonl   what happened when: seconds, workers, restarts; never compared
+                  skipped.jsonl  members left out since they kill their workers; where it is, the run is not exact
                   checkpoints/  evaluation/  analysis/  lock
 
 Files are replaced whole or appended by whole lines, so a kill at any moment leaves a folder that can be resumed.
@@ -18,10 +19,11 @@ import itertools
 import json
 import os
 import re
+import secrets
 import shutil
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +36,10 @@ from evoplastic.manifest import read_manifest
 
 METRICS = "evoplastic.metrics"
 EVENTS = "evoplastic.events"
+SKIPPED = "evoplastic.skipped"
 METRICS_MIGRATIONS: dict[int, Migration] = {}  # metrics record version N -> N + 1
 
+_TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)  # what renaming onto another folder, or a file, says
 _SUBFOLDERS = ("checkpoints", "evaluation", "analysis")
 
 
@@ -45,6 +49,7 @@ class RunFolder:
     def __init__(self, path: Path):
         self.path = path
         self._metrics = path / "metrics.jsonl"
+        self._skipped = path / "skipped.jsonl"
         self._checkpoints = path / "checkpoints"
         self._lock: RunLock | None = None
 
@@ -53,16 +58,30 @@ class RunFolder:
         cls, runs_dir: Path, name: str | None, default_name: str, config_toml: str, manifest: Mapping[str, Any]
     ) -> RunFolder:
         """Make a run folder named `name`, which must be new, or `default_name`, then `-2`, `-3`; or leave nothing."""
-        path = _new_folder(runs_dir, name, default_name)
+        if name is not None:
+            check_name(name)
+        with writing(runs_dir):
+            runs_dir.mkdir(parents=True, exist_ok=True)
+            _remove_unfinished(runs_dir)
+            made = runs_dir / f".{secrets.token_hex(8)}.tmp"
+            made.mkdir()
         try:
-            with writing(path):
+            with writing(made):
                 for subfolder in _SUBFOLDERS:
-                    (path / subfolder).mkdir()
-            write_whole(path / "config.toml", config_toml.encode())
-            write_json(path / "manifest.json", manifest)  # last: it is what makes the folder a run
+                    (made / subfolder).mkdir()
+            write_whole(made / "config.toml", config_toml.encode())
+            write_json(made / "manifest.json", manifest)
+            return cls(_placed(made, runs_dir, name, default_name))
         except BaseException:
-            shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(made, ignore_errors=True)
             raise
+
+    @classmethod
+    def find(cls, path: Path) -> RunFolder | None:
+        """Return the run at `path`, None if there is none; UserError if it cannot be read."""
+        if not _is_run(path):
+            return None
+        _read_manifest(path)  # one that cannot be read is refused here, not in the middle of a run
         return cls(path)
 
     @classmethod
@@ -70,9 +89,8 @@ class RunFolder:
         """Return the run at `path`, or named so in the folder `runs` (None: the default one); else UserError."""
         runs = runs or runs_dir(None)
         for candidate in (Path(path), runs / path):
-            if _is_run(candidate):
-                read_manifest(candidate)  # one that cannot be read is refused here, not in the middle of a run
-                return cls(candidate)
+            if run := cls.find(candidate):
+                return run
         raise UserError(f"{str(path)!r} is not a run folder; {_nearest_runs(Path(path), runs)}")
 
     @property
@@ -81,7 +99,7 @@ class RunFolder:
         path = self.path / "config.toml"
         try:
             return tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{path} could not be read: {error}; restore it or start the run anew") from error
 
     def replace_config(self, config_toml: str) -> None:
@@ -91,7 +109,7 @@ class RunFolder:
     @property
     def manifest(self) -> dict[str, Any]:
         """What the run ran on, in the newest version of the format."""
-        return read_manifest(self.path)
+        return _read_manifest(self.path)
 
     def lock(self, break_lock: bool = False) -> RunLock:
         """Return the run's lock, to be entered; checkpoints are written only while no one else has taken it."""
@@ -107,18 +125,30 @@ class RunFolder:
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the records, oldest first; a torn last line is left out."""
-        return list(_read_records(self._metrics))
+        return list(_read_records(self._metrics, METRICS, METRICS_MIGRATIONS, ("generation",)))
 
     def rewind_metrics(self, generation: int) -> None:
         """Keep exactly the records of generations before `generation`; done before a resumed run appends."""
         with writing(self.path):
             remove_leftovers(self.path)
-        kept = [record for record in self.metrics() if record["generation"] < generation]
-        if [record["generation"] for record in kept] != list(range(generation)):
+        records = {record["generation"]: record for record in self.metrics()}  # a robbed writer may have repeated one
+        if any(number not in records for number in range(generation)):
             raise UserError(
                 f"{self._metrics} does not hold generations 0 to {generation - 1} once each; start the run anew"
             )
+        kept = (records[number] for number in range(generation))
         write_whole(self._metrics, b"".join(map(_metrics_line, kept)))
+
+    def skip(self, generation: int, member: int) -> None:
+        """Note before anything is decided by it that a member is left out, now and whenever the run is replayed."""
+        self._check_lock()
+        entry = {"generation": generation, "member": member, "format": SKIPPED, "version": 1}
+        _append_line(self._skipped, _line(entry))
+
+    def skipped(self) -> set[tuple[int, int]]:
+        """Return the (generation, member) left out; a run with any is not a function of config and seed alone."""
+        entries = _read_records(self._skipped, SKIPPED, {}, ("generation", "member"))
+        return {(entry["generation"], entry["member"]) for entry in entries}
 
     def append_event(self, kind: str, **facts: Any) -> None:
         """Append what happened just now, with the Unix time in seconds."""
@@ -152,10 +182,11 @@ class RunFolder:
                 return path
         raise AssertionError("unreachable: names never end")
 
-    def evaluations(self, generation: int) -> list[dict[str, Any]]:
-        """Return the evaluations of the center of `generation`, oldest first."""
+    def evaluations(self, generation: int, tasks: Collection[str]) -> list[dict[str, Any]]:
+        """Return the evaluations of the center of `generation` on all of `tasks`, oldest first."""
         paths = (self.path / "evaluation").glob(f"gen-{generation:08d}*.json")
-        return [read_json(path) for path in sorted(paths, key=lambda path: (len(path.name), path.name))]
+        found = [read_json(path) for path in sorted(paths, key=lambda path: (len(path.name), path.name))]
+        return [result for result in found if set(tasks) <= set(result["conditions"]["evolved"]["tasks"])]
 
     def add_lineage(self, entry: Mapping[str, Any]) -> None:
         """Append to the manifest's lineage: what a resume changed, such as the source hash."""
@@ -172,17 +203,30 @@ def runs_dir(chosen: str | None) -> Path:
     return Path(chosen or os.environ.get("EVOPLASTIC_RUNS") or "runs").expanduser()
 
 
-def _new_folder(runs_dir: Path, name: str | None, default_name: str) -> Path:
-    if name is not None and not re.fullmatch(r"\w[\w.+=,-]{0,199}", name):
+def check_name(name: str) -> None:
+    """Raise UserError if no run, and no group of runs, can be named so."""
+    if not re.fullmatch(r"\w[\w.+=,-]{0,199}", name):
         raise UserError(f"a run cannot be named {name!r}; use letters, digits and _ . + = , - after the first letter")
+
+
+def _remove_unfinished(runs_dir: Path) -> None:
+    """Remove the folders of makers that were killed; whoever makes one now takes no hour for it."""
+    for folder in runs_dir.glob(".????????????????.tmp"):
+        with contextlib.suppress(OSError):  # another process may be removing it too
+            if time.time() - folder.stat().st_mtime > 3600.0:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _placed(made: Path, runs_dir: Path, name: str | None, default_name: str) -> Path:
+    """Give a folder that is whole its name, the first free one of `default_name`, `-2`, ... if `name` is None."""
     with writing(runs_dir):
-        runs_dir.mkdir(parents=True, exist_ok=True)
         for candidate in [name] if name is not None else _numbered(default_name):
             try:
-                (runs_dir / candidate).mkdir()
+                os.rename(made, runs_dir / candidate)
                 return runs_dir / candidate
-            except FileExistsError:
-                continue
+            except OSError as error:
+                if error.errno not in _TAKEN:
+                    raise
     raise UserError(f"a run named {name!r} exists in {runs_dir}; choose another --name, or continue it with resume")
 
 
@@ -200,7 +244,7 @@ def _is_run(path: Path) -> bool:
 
 
 def _nearest_runs(path: Path, runs: Path) -> str:
-    names = sorted(entry.name for entry in runs.iterdir() if _is_run(entry)) if runs.is_dir() else []
+    names = sorted(path.name for path in runs.glob("[!.]*") if _is_run(path)) if runs.is_dir() else []
     if not names:
         return f"there are no runs in {runs}; start one with: evoplastic run"
     return f"the nearest runs in {runs} are {', '.join(difflib.get_close_matches(path.name, names, n=5, cutoff=0.0))}"
@@ -231,10 +275,24 @@ def _append_line(path: Path, line: bytes) -> None:
             raise
 
 
-def _read_records(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.exists():
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    manifest = read_manifest(folder)
+    packages, lineage = manifest.get("packages"), manifest.get("lineage")
+    if not isinstance(packages, dict) or not isinstance(lineage, list) or not all(isinstance(e, dict) for e in lineage):
+        raise UserError(f"{folder / 'manifest.json'} is damaged: it tells no packages or no lineage; restore it")
+    return manifest
+
+
+def _read_records(
+    path: Path, form: str, migrations: Mapping[int, Migration], numbers: tuple[str, ...]
+) -> Iterator[dict[str, Any]]:
+    """Yield the records of a file, each of which must have the integers `numbers`; a torn last line is left out."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
         return
-    lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise UserError(f"{path} could not be read: {error.strerror}; restore it or start the run anew") from error
     for number, line in enumerate(lines, start=1):
         try:
             record = json.loads(line)
@@ -242,5 +300,7 @@ def _read_records(path: Path) -> Iterator[dict[str, Any]]:
             if number == len(lines):
                 return
             raise UserError(f"line {number} of {path} is damaged; remove the file's lines from there on") from None
-        record = migrated(record, METRICS, METRICS_MIGRATIONS, path)
+        record = migrated(record, form, migrations, path)
+        if not all(isinstance(record.get(key), int) for key in numbers):
+            raise UserError(f"line {number} of {path} is damaged; remove the file's lines from there on")
         yield {key: value for key, value in record.items() if key not in ("format", "version")}

@@ -1,6 +1,7 @@
 """What kernel tests share: one small network, its lifetimes in the oracle's terms, and the same as kernel structs."""
 
 import os
+import secrets
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,6 +21,10 @@ from evoplastic.rollout import live
 from evoplastic.rules.node_perturbation import NodePerturbationSettings
 from evoplastic.tasks.boolean_settings import BooleanSettings, LevelSettings, PeriodSettings
 from evoplastic.tasks.truth_tables import Tables
+
+os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # before Ray is imported, which reads them
+os.environ.setdefault("RAY_AUTH_MODE", "token")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = Path(evoplastic.__file__).resolve().parent

@@ -17,7 +17,7 @@ from evoplastic.tasks import TASKS
 FILES = sorted(PACKAGE.rglob("*.py"))
 ORDER = [  # each storey may use those before it
     {"errors", "files", "stop"},
-    {"jit"},
+    {"jit", "manifest"},
     {"random", "polynomials", "numbers", "vectors"},
     {"networks", "rules", "modulation", "tasks", "genome", "strategies"},
     {"rollout"},
@@ -25,10 +25,10 @@ ORDER = [  # each storey may use those before it
     {"config"},
     {"evaluators"},
     {"evolution"},
-    {"runs", "checkpoints", "lock", "manifest"},
+    {"runs", "checkpoints", "lock"},
     {"analysis"},
-    {"launch"},
-    {"api", "cli", "__main__", "bench", "progress"},
+    {"launch", "sweeps", "groups", "fleet"},
+    {"api", "cli", "__main__", "bench", "plan", "progress"},
 ]
 STOREY = {name: level for level, names in enumerate(ORDER) for name in names}
 # Beside the storeys: these know vectors only, nothing of networks.
@@ -172,11 +172,13 @@ def test_kernels_use_no_fastmath_and_no_threads():
 
 def test_help_can_be_fast():
     """Ray, Numba, Matplotlib and pycma are imported inside functions of the command line, never at its top."""
-    cli = PACKAGE / "cli.py"
-    top = {
-        alias.name for node in ast.parse(cli.read_text()).body if isinstance(node, ast.Import) for alias in node.names
+    bodies = [ast.parse(path.read_text()).body for path in (PACKAGE / "cli").glob("*.py")]
+    nodes = [node for body in bodies for node in body]
+    top = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    top |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert {module for module in top if module.startswith("evoplastic.")} <= {"evoplastic.cli", "evoplastic.errors"} | {
+        f"evoplastic.cli.{path.stem}" for path in (PACKAGE / "cli").glob("*.py")
     }
-    top |= {node.module for node in ast.parse(cli.read_text()).body if isinstance(node, ast.ImportFrom)}
     assert not {name.split(".")[0] for name in top} & {"ray", "numba", "matplotlib", "cma", "scipy"}
 
 

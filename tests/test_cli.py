@@ -139,7 +139,8 @@ MISTAKES = {
     "unknown task": ([*RUN, "--set", "problem.task.withheld=['dsm']"], "choose one of ['and', 'nand',"),
     "unknown battery": ([*RUN, "--set", "problem.task.battery.name=boolean9"], "['boolean2', 'boolean2-as-published']"),
     "unknown control": ([*RUN, "--set", "evaluation.controls=['off']"], "control 'off' is unknown; choose some of"),
-    "unknown backend": ([*RUN, "--backend", "thread"], "choose one of ['threads']; did you mean 'threads'?"),
+    "unknown backend": ([*RUN, "--backend", "thread"], "choose one of ['threads', 'ray']; did you mean 'threads'?"),
+    "address without ray": ([*RUN, "--address", "1.2.3.4:5"], "only a Ray cluster has an address"),
     "not an assignment": ([*RUN, "--set", "sigma"], "--set must look like strategy.sigma=0.02, got 'sigma'"),
     "nothing to evolve": (
         [*RUN, "--set", "problem.genome.gain.evolve=false", "--set", "problem.genome.innate.evolve=false"],
@@ -151,7 +152,12 @@ MISTAKES = {
     "missing run": (["resume", "tiny-s1"], "'tiny-s1' is not a run folder; the nearest runs in"),
     "missing run to evaluate": (["evaluate", "tiny-s1"], "'tiny-s1' is not a run folder; the nearest runs in"),
     "passed total": (["resume", "tiny-s0", "--generations", 1], "stands at generation 2"),
-    "unknown backend of a resume": (["resume", "tiny-s0", "--backend", "x"], "choose one of ['threads']"),
+    "unknown backend of a resume": (["resume", "tiny-s0", "--backend", "x"], "choose one of ['threads', 'ray']"),
+    "member that there is not": (["replay", "tiny-s0", "--member", 4], "members are numbered 0 to 3, got 4"),
+    "existing run of other settings": (
+        [*RUN, "--resume-if-exists", "--set", "strategy.sigma=0.5"],
+        "run 'tiny-s0' exists with other settings: strategy.sigma was",
+    ),
     "unknown task to evaluate": (["evaluate", "tiny-s0", "--tasks", "dsm"], "did you mean 'dms'?"),
     "unknown lesion": (["evaluate", "tiny-s0", "--controls", "gain"], "control 'gain' is unknown"),
     "unknown spec": (["tasks", "show", "boolean3"], "task spec 'boolean3' is unknown; choose one of"),
@@ -162,7 +168,7 @@ MISTAKES = {
 def test_a_mistake_is_told_in_one_sentence_and_changes_nothing(main, runs, mistake):
     words, sentence = MISTAKES[mistake]
     before = snapshot(runs)
-    said = main(*words, *(["--runs-dir", runs] if words[0] in ("run", "resume", "evaluate") else []))
+    said = main(*words, *(["--runs-dir", runs] if words[0] in ("run", "resume", "evaluate", "replay") else []))
     assert said.code == 2
     assert sentence in said.err and "Traceback" not in said.err
     assert said.err.startswith("evoplastic: ") and said.err.count("\n") == 1
@@ -323,7 +329,9 @@ def lines(path):
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-@pytest.mark.parametrize(("number", "json_"), [(signal.SIGINT, []), (signal.SIGTERM, ["--json"])])
+@pytest.mark.parametrize(
+    ("number", "json_"), [(signal.SIGINT, []), (signal.SIGTERM, ["--json"]), (signal.SIGUSR1, ["--grace", "600"])]
+)
 def test_a_signal_finishes_the_generation_and_says_how_to_go_on(process, main, tmp_path, number, json_):
     path = tmp_path / "tiny-s0"
     running = process(*RUN, "--generations", 100_000, "--runs-dir", tmp_path, *json_)
@@ -332,8 +340,8 @@ def test_a_signal_finishes_the_generation_and_says_how_to_go_on(process, main, t
     ended = running.end()
     assert ended.code == 130 and "Traceback" not in ended.err
     assert "finishing this generation" in ended.err
-    assert f"evoplastic resume {path}" in (ended.err if json_ else ended.out)
-    assert not json_ or ended.out == ""
+    assert f"evoplastic resume {path}" in (ended.err if "--json" in json_ else ended.out)
+    assert "--json" not in json_ or ended.out == ""
     run = load_run(path)
     assert run.state.generation == lines(path / "metrics.jsonl") > 3 and run.warnings == ()
 
@@ -360,6 +368,53 @@ def test_a_second_signal_abandons_the_generation(process, tmp_path):
     assert load_run(path).state.generation == 0 and lines(path / "metrics.jsonl") == 0
 
 
+def test_a_signal_abandons_the_generation_when_its_grace_is_over(process, tmp_path):
+    path = tmp_path / "tiny-s0"
+    long = ["--set", "problem.task.trials=20000", "--set", "strategy.population=4000", "--set", "validation.every=0"]
+    running = process(*RUN, *long, "--runs-dir", tmp_path, "--workers", "1", "--grace", "0.3")
+    running.wait_for((path / "metrics.jsonl").exists)
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    assert ended.code == 130 and load_run(path).state.generation == 0
+
+
+# ---- for job scripts
+
+
+def test_the_same_command_starts_carries_on_and_shows_a_run(main, my_runs, tmp_path):
+    words = ["run", "quickstart", *SETTINGS, "--generations", 4, "--runs-dir", my_runs, "--resume-if-exists", "--json"]
+    carried_on = main(*words)
+    assert carried_on.code == 0 and json.loads(carried_on.out)["generation"] == 4
+    whole = go(start_run(tiny(), tmp_path / "whole"))
+    assert files(my_runs / "tiny-s0") == files(whole.folder.path)
+    before = snapshot(my_runs)
+    shown = main(*words)
+    assert shown.code == 0 and json.loads(shown.out) == json.loads(carried_on.out)
+    assert snapshot(my_runs) == before
+    started = main(*words, "--seed", 7, "--generations", 1)
+    assert started.code == 0 and (my_runs / "tiny-s7").is_dir()
+
+
+def test_an_evaluation_of_some_tasks_does_not_finish_a_run(main, my_runs):
+    words = ["run", "quickstart", *SETTINGS, "--generations", 4, "--runs-dir", my_runs, "--resume-if-exists", "--json"]
+    whole = json.loads(main(*words).out)
+    for path in (my_runs / "tiny-s0" / "evaluation").glob("*.json"):
+        path.unlink()
+    assert main("evaluate", "tiny-s0", "--tasks", "or", "--runs-dir", my_runs).code == 0
+    assert json.loads(main(*words).out) == whole
+
+
+def test_the_same_command_never_shortens_a_run_that_was_extended(main, my_runs):
+    assert main("resume", "tiny-s0", "--generations", 5, "--runs-dir", my_runs).code == 0
+    words = ["run", "quickstart", *SETTINGS, "--generations", 3, "--runs-dir", my_runs, "--resume-if-exists", "--json"]
+    assert json.loads(main(*words).out)["generation"] == 5
+
+
+def test_a_member_s_life_is_lived_again(main, my_runs):
+    said = main("replay", "tiny-s0", "--member", 1, "--runs-dir", my_runs, "--json")
+    assert said.code == 0 and json.loads(said.out)["score"].keys() == {"fitness", "accuracy", "loss", "cost"}
+
+
 # ---- what only tells
 
 
@@ -380,7 +435,7 @@ print([name for name in {HEAVY} if name in sys.modules])
 
 
 def test_every_command_has_help(main):
-    for command in (["run"], ["resume"], ["evaluate"], ["presets"], ["bench"], ["tasks"], ["tasks", "list"]):
+    for command in (["run"], ["resume"], ["evaluate"], ["replay"], ["presets"], ["bench"], ["tasks", "list"]):
         assert main(*command, "--help").code == 0
 
 

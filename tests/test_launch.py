@@ -15,9 +15,9 @@ from test_evolution import tiny
 
 from evoplastic import checkpoints
 from evoplastic.errors import UserError
-from evoplastic.evaluators.contract import Abandoned
+from evoplastic.evaluators.contract import Abandoned, Poisoned
 from evoplastic.evaluators.threads import Threads
-from evoplastic.launch import StopRequest, carry_on, load_run, note_resume, resume_differences, start_run
+from evoplastic.launch import StopRequest, carry_on, load_run, note_resume, replayed, resume_differences, start_run
 
 GENERATIONS = 4
 
@@ -81,6 +81,72 @@ class Abandoning:
         if self._left == 0:
             raise Abandoned
         return self._threads.evaluate(candidates, jobs, measure)
+
+    def report(self):
+        return self._threads.report()
+
+
+class Poisoning(Abandoning):
+    """An evaluator whose workers one member of one generation kills; the center's lives are as they are."""
+
+    def __init__(self, problem, generation, member):
+        super().__init__(problem, -1)
+        self._poison = generation, member
+
+    def evaluate(self, candidates, jobs, measure="score"):
+        for job in jobs:
+            if candidates.population > 1 and (candidates.generation, job.member) == self._poison:
+                raise Poisoned(job, 3)
+        return super().evaluate(candidates, jobs, measure)
+
+
+# ---- members that kill their workers
+
+
+def test_a_member_that_kills_its_workers_stops_the_run_after_a_checkpoint_and_can_be_replayed(started):
+    with pytest.raises(UserError, match=r"generation 2: member 1 killed .* evoplastic replay .* --member 1, .* --skip"):
+        go(started, evaluator=Poisoning(started.search.problem, 2, 1))
+    found = load_run(started.folder.path)
+    assert found.state.generation == 2
+    row = replayed(found, 1)
+    assert (row["generation"], row["member"]) == (2, 1) and 0.0 <= row["score"]["accuracy"] <= 1.0
+    with pytest.raises(UserError, match="members are numbered 0 to 3, got 4"):
+        replayed(found, 4)
+
+
+def test_a_replay_scores_what_the_generation_scored(started):
+    rows = {}
+
+    class Spy(Threads):
+        def evaluate(self, candidates, jobs, measure="score"):
+            scores = super().evaluate(candidates, jobs, measure)
+            if candidates.population > 1:
+                rows[candidates.generation] = scores
+            return scores
+
+    half = go(started, **stop_after(2))
+    go(load_run(half.folder.path), **stop_after(3), evaluator=Spy(started.search.problem, 1))
+    assert list(replayed(half, 3)["score"].values()) == rows[2][3].tolist()
+
+
+def test_a_skipped_member_is_ranked_worst_and_skipped_again_whenever_the_run_is_replayed(tmp_path, undisturbed):
+    def poisoned(name, skip):
+        run = start_run(tiny(generations=GENERATIONS), tmp_path, name)
+        with run.folder.lock():
+            carry_on(run, Poisoning(run.search.problem, 2, 1), StopRequest(), skip_poison=skip)
+        return run.folder
+
+    folder = poisoned("skipped", skip=True)
+    assert folder.skipped() == {(2, 1)}
+    assert [record["training"]["failed"] for record in folder.metrics()] == [0, 0, 1, 0]
+    left = files(folder.path)
+    assert left["metrics.jsonl"] != undisturbed["metrics.jsonl"]
+    for path in (folder.path / "checkpoints").glob("gen-0000000[34].*"):
+        path.unlink()
+    again = load_run(folder.path)
+    assert "not exact: member 1 of generation 2 was skipped" in again.warnings[0]
+    go(again)
+    assert files(folder.path) == left
 
 
 # ---- bit for bit

@@ -35,7 +35,7 @@ def test_its_first_generation_comes_out_as_recorded(reference):
 
 
 def test_its_evaluation_shows_what_the_readme_says(reference):
-    result = reference.folder.evaluations(reference.state.generation)[-1]
+    result = reference.folder.evaluations(reference.state.generation, reference.search.problem.tasks)[-1]
     gain = result["gain_over_generation_0"]["training"]
     assert gain["low"] > 0.10
     assert abs(result["conditions"]["plasticity_off"]["withheld"]["mean"] - 0.5) < 0.04

@@ -90,6 +90,15 @@ def test_a_run_that_cannot_be_made_whole_leaves_nothing(tmp_path, monkeypatch, c
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_killed_maker_left_is_removed_an_hour_later(tmp_path):
+    old, young = (tmp_path / f".{digit * 16}.tmp" for digit in "ab")
+    for folder in (old, young):
+        (folder / "checkpoints").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    a_run(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [young.name, "demo-s0"]
+
+
 def test_an_interrupted_making_leaves_nothing(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt

@@ -228,7 +228,9 @@ def _notes(table: dict[str, Any]) -> list[str]:
 
 
 def _text(value: dict[str, Any] | None) -> str:
-    return "" if value is None else str(Interval(**value))
+    if value is None:
+        return ""
+    return "not a number" if value["mean"] is None else str(Interval(**value))
 
 
 def _signed(value: dict[str, Any]) -> str:

@@ -1,5 +1,36 @@
-"""Where lives are computed. A new backend is a file here and a line in EVALUATORS."""
+"""Where lives are computed. A new backend is a file here and a line in EVALUATORS.
 
-from evoplastic.evaluators.threads import Threads
+Each entry opens a backend from (problem, placement, abandon, tell): `abandon` is asked now and then whether to give
+up, `tell` is told of losses in a sentence each.
+"""
 
-EVALUATORS = {"threads": Threads}
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from evoplastic.errors import UserError
+from evoplastic.evaluators.contract import Evaluator, Placement
+from evoplastic.problems.contract import Problem
+
+Abandon = Callable[[], bool]
+Tell = Callable[[str], None]
+
+
+def _threads(problem: Problem, placement: Placement, abandon: Abandon, tell: Tell) -> Evaluator:
+    from evoplastic.evaluators.threads import Threads
+
+    if placement.address:
+        raise UserError(f"only a Ray cluster has an address, got {placement.address!r}; add --backend ray")
+    return Threads(problem, placement.workers, abandon)
+
+
+def _ray(problem: Problem, placement: Placement, abandon: Abandon, tell: Tell) -> Evaluator:
+    from evoplastic.evaluators.ray_cluster import set_out
+
+    set_out(placement)
+    from evoplastic.evaluators.ray import RayWorkers  # imports Ray, which takes a second and reads what was set out
+
+    return RayWorkers(problem, placement, abandon, tell)
+
+
+EVALUATORS: dict[str, Callable[[Problem, Placement, Abandon, Tell], Evaluator]] = {"threads": _threads, "ray": _ray}

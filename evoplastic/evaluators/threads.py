@@ -9,9 +9,11 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,16 +33,21 @@ class Threads:
         self._problem = problem
         self._abandon = abandon
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="evoplastic")
+        self._busy = 0.0  # seconds of all threads since the last report
+        self._reported = time.perf_counter()
 
     def evaluate(self, candidates: Candidates, jobs: Sequence[Job], measure: Measure = "score") -> NDArray[np.float64]:
         compute = getattr(self._problem, measure)
         rows: list[NDArray[np.float64] | None] = [None] * len(jobs)
         next_job = itertools.count()  # its __next__ is atomic
         stop = threading.Event()
+        busy: list[float] = []
 
         def work() -> None:
+            began = time.perf_counter()
             while not stop.is_set() and (index := next(next_job)) < len(jobs):
                 rows[index] = compute(candidates.genotype(jobs[index].member), jobs[index].life)
+            busy.append(time.perf_counter() - began)
 
         pending = {self._pool.submit(work) for _ in range(min(self.workers, len(jobs)))}
         try:
@@ -53,7 +60,14 @@ class Threads:
         finally:
             stop.set()
             wait(pending)
+        self._busy += sum(busy)
         return np.array(rows)
+
+    def report(self) -> dict[str, Any]:
+        now = time.perf_counter()
+        idle = 1.0 - self._busy / (self.workers * (now - self._reported))
+        self._busy, self._reported = 0.0, now
+        return {"workers": self.workers, "idle_fraction": idle}
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)

@@ -35,7 +35,7 @@ class Life(NamedTuple):
 
 
 class Problem(Protocol):
-    """A kind of life. Pure: equal arguments give equal bits."""
+    """A kind of life. Pure: equal arguments give equal bits. Picklable: it travels to other machines."""
 
     @property
     def layout(self) -> GenomeLayout:
@@ -113,6 +113,9 @@ class ProblemSettings(Protocol):
 
     def withholding(self) -> str:
         """Return `Problem.withholding`; the settings must be resolved."""
+
+    def folds(self) -> Mapping[str, tuple[str, ...]]:
+        """Return what can be withheld in turn: a fold's name -> the `a.b=value` that make it; {} where nothing can."""
 
     def build(self, seed: int) -> Problem:
         """Return the problem of the run with this seed; the settings must be resolved."""

@@ -79,6 +79,11 @@ class LifetimesSettings(
         told: str = self.task.withholding()
         return told
 
+    def folds(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the folds of the task family, each with what makes it; the settings must be resolved."""
+        folds: Mapping[str, tuple[str, ...]] = self.task.folds()
+        return folds
+
     @property
     def lesions(self) -> Mapping[str, str]:
         """What can be taken away from an evolved genome, each with its summary."""
@@ -107,6 +112,9 @@ class Lifetimes:
         self._rule = settings.rule.build(network.dt_ms, self._oldest)
         self._modulation = settings.modulation.build(network.places())
         self._packed = lru_cache(MOST_PACKED)(self._pack)
+
+    def __reduce__(self) -> tuple[type[Lifetimes], tuple[LifetimesSettings, int]]:
+        return Lifetimes, (self.settings, self.seed)
 
     @property
     def tasks(self) -> tuple[str, ...]:

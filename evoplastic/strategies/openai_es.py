@@ -62,7 +62,7 @@ class Antithetic:
 
     population: int
     center: Array  # (D,)
-    scale: Array  # (D,), standard deviation of each gene
+    scale: Array  # (D,) or, where all are equal, (1,): standard deviation of each gene
     seed: int
     generation: int
 
@@ -104,6 +104,7 @@ class OpenAIES:
 
     def ask(self, state: OpenAIESState) -> Antithetic:
         scale = self.settings.sigma * self.steps
+        scale = scale if np.ptp(scale) else scale[:1]  # a generation's message is little more than its center
         return Antithetic(self.settings.population, state.center, scale, self.seed, state.generation)
 
     def tell(self, state: OpenAIESState, candidates: Antithetic, fitness: Array) -> OpenAIESState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from typing import Annotated, Literal
 
@@ -142,6 +143,11 @@ class BooleanSettings(
     def withholding(self) -> str:
         """Return whether the withheld tasks are new to evolution: 'novel class', 'relabelled' or 'nothing withheld'."""
         return novelty(self.tables, self.withheld) if self.withheld else "nothing withheld"
+
+    def folds(self) -> dict[str, tuple[str, ...]]:
+        """Return a fold for each pair of a task and its negation, named after the first, with what withholds them."""
+        names = (first for first, _ in self.pairs(self.tables))
+        return {name: (f"problem.task.withheld={json.dumps([name], ensure_ascii=False)}",) for name in names}
 
     @property
     def told(self) -> str:

@@ -6,7 +6,7 @@ value. Stimuli are drawn from (key, trial), so any trial can be replayed alone. 
 `reset_activity` 1 makes `resets_activity` true.
 
 Its settings build it and say what lives and reports need to know of the family: `tables` (by task name), `withheld`,
-`pairs(names)`, `withholding()` and `told`.
+`pairs(names)`, `folds()`, `withholding()` and `told`.
 """
 
 from __future__ import annotations

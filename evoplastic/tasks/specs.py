@@ -28,8 +28,12 @@ def find_spec(name: str) -> Path:
 
 def spec_names() -> list[str]:
     """Return the names of the specs that come with the package."""
-    folder = PACKAGE_DATA if PACKAGE_DATA.is_dir() else CHECKOUT
-    return sorted(path.stem for path in folder.glob("*.json"))
+    return sorted(path.stem for path in spec_folder().glob("*.json"))
+
+
+def spec_folder() -> Path:
+    """Return where those specs are."""
+    return PACKAGE_DATA if PACKAGE_DATA.is_dir() else CHECKOUT
 
 
 def read_spec(name: str, kind: str) -> dict[str, Any]:

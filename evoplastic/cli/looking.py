@@ -1,0 +1,78 @@
+"""Commands that only look: presets, batteries of tasks, this machine's speed and what a larger one would do."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from evoplastic.cli.options import Json, Set
+
+tasks_app = typer.Typer(help="Task families as data.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def presets() -> None:
+    """List the presets, with the novelty of what each withholds."""
+    from evoplastic.config import preset_names, read_config
+
+    for name in preset_names():
+        config = read_config(name)
+        print(f"{name:34} {config.summary} [{config.problem.withholding()}]")
+
+
+def bench(
+    preset: Annotated[str, typer.Argument(metavar="PRESET")] = "icml2023",
+    as_json: Json = False,
+) -> None:
+    """Measure this machine: steps, lifetimes, generations, compilation, memory."""
+    from evoplastic.bench import measure, rows
+    from evoplastic.progress import Screen
+
+    screen = Screen(to_stderr=as_json)
+    result = measure(preset, tell=screen.say)
+    if as_json:
+        print(json.dumps(result))
+    else:
+        screen.table(rows(result))
+
+
+def plan(
+    source: Annotated[str, typer.Argument(metavar="PRESET|FILE.toml", help="A preset's name or a run file.")],
+    workers: Annotated[int, typer.Option(min=1, help="How many are thought of.")],
+    cores_per_node: Annotated[int | None, typer.Option(min=1, help="Default: those of this machine.")] = None,
+    set_: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Predict seconds and bytes of a generation on more workers, from what is measured here in a minute."""
+    from evoplastic.config import read_config
+    from evoplastic.evaluators.threads import available_cores
+    from evoplastic.plan import notes, plan, rows
+    from evoplastic.progress import Screen
+
+    screen = Screen(to_stderr=as_json)
+    result = plan(read_config(source, set_ or ()), workers, cores_per_node or available_cores(), screen.say)
+    if as_json:
+        print(json.dumps(result))
+    screen.table(rows(result))
+    for note in notes(result):
+        screen.say(note)
+
+
+@tasks_app.command("list")
+def list_tasks() -> None:
+    """List the batteries and their tasks."""
+    from evoplastic.tasks.specs import spec_names
+    from evoplastic.tasks.truth_tables import Spec
+
+    for name in spec_names():
+        tables = Spec(name=name).resolve().tables
+        print(f"{name}: {', '.join(tables)}")
+
+
+@tasks_app.command("show")
+def show_tasks(name: Annotated[str, typer.Argument(metavar="SPEC", help="A battery's name or a spec file.")]) -> None:
+    """Show a battery's truth tables, the negation of each task, and whether withholding the pair is novel."""
+    from evoplastic.tasks.truth_tables import Spec, describe
+
+    print(describe(Spec(name=name).resolve().tables))
