@@ -76,7 +76,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
             raise ValueError("its content does not match its .sha256 file")
         document = json.loads(arrays.pop("meta").tobytes())
     except Exception as error:  # whatever the zip, npy and JSON readers raise, it is the file that is at fault
-        raise DamagedCheckpoint(f"checkpoint {path} is damaged: {error or type(error).__name__}") from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DamagedCheckpoint(f"checkpoint {path} is damaged: {reason}") from error
     document = migrated(document, FORMAT, MIGRATIONS, path)
     generation, meta = document.get("generation"), document.get("meta")
     if not isinstance(generation, int) or not isinstance(meta, dict) or path != _path(path.parent, generation):

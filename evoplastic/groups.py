@@ -21,9 +21,10 @@ import msgspec
 
 from evoplastic.analysis import evaluation
 from evoplastic.analysis.comparison import LeftOut, Outcome
-from evoplastic.config import RunConfig, deciding, difference, parse_config
+from evoplastic.config import RunConfig, deciding, difference
 from evoplastic.errors import UserError, writing
 from evoplastic.files import Migration, migrated, read_json, write_json
+from evoplastic.launch import stored_config
 from evoplastic.runs import RunFolder, check_name, runs_dir
 from evoplastic.sweeps import Cell, Planned
 
@@ -88,7 +89,7 @@ def is_done(folder: Path, generations: int) -> bool:
         run = RunFolder.find(folder)
         if run is None:
             return False
-        config = parse_config(run.config)
+        config = stored_config(run)
         return bool(run.evaluations(max(generations, config.generations), _tasks(config)))
     except UserError:
         return False
@@ -155,7 +156,7 @@ def _check_settings(folder: Path, wanted: RunConfig) -> None:
     """Raise UserError if the cell has been started with other settings; one that cannot be read is not judged here."""
     try:
         run = RunFolder.find(folder)
-        other = run and difference(wanted, deciding(parse_config(run.config)))
+        other = run and difference(wanted, deciding(stored_config(run)))
     except UserError:
         return
     if other:
@@ -187,7 +188,7 @@ def _tasks(config: RunConfig) -> tuple[str, ...]:
 
 def _outcome(run: RunFolder, arm: str = "") -> Outcome | LeftOut:
     """Return what a run came to, as one of an arm; '' for the arm of the run's own name."""
-    config, path = parse_config(run.config), str(run.path)
+    config, path = stored_config(run), str(run.path)
     made = run.evaluations(config.generations, _tasks(config))
     if made:
         settings = deciding(msgspec.structs.replace(config, seed=0))

@@ -17,6 +17,7 @@ import hashlib
 import inspect
 import os
 import re
+import secrets
 import shutil
 import stat
 import tempfile
@@ -70,6 +71,11 @@ def cache_folder() -> Path:
     return folder
 
 
+def cached_kernels() -> int:
+    """Return how many compiled kernels the cache holds for these sources."""
+    return sum(1 for _ in cache_folder().rglob("*.nbc"))
+
+
 def _cache_root() -> Path:
     chosen = os.environ.get("EVOPLASTIC_CACHE")
     return Path(chosen).expanduser().absolute() if chosen else Path(platformdirs.user_cache_dir("evoplastic"))
@@ -87,7 +93,8 @@ def _private_folder(folder: Path) -> Path:
 
 
 def _drop_oldest(root: Path, keep: Path) -> None:
-    os.utime(keep)
+    with contextlib.suppress(OSError):  # another process may have dropped it just now; saving makes it again
+        os.utime(keep)
     made = {}
     for path in root.iterdir():
         if re.fullmatch(_HASH, path.name):
@@ -113,6 +120,10 @@ class _Locator(caching._CacheLocator):
     def get_cache_path(self) -> str:
         return str(self._folder)
 
+    def ensure_cache_path(self) -> None:
+        cache_folder().mkdir(mode=0o700, parents=True, exist_ok=True)  # it may have been dropped meanwhile
+        super().ensure_cache_path()
+
     def get_source_stamp(self) -> str:
         return self._stamp
 
@@ -124,8 +135,56 @@ class _CacheImpl(caching.CompileResultCacheImpl):
     _locator_classes = [_Locator]
 
 
+class _CacheFile(caching.IndexDataCacheFile):
+    """A kernel's index and data files, which any number of processes may write at once.
+
+    Numba numbers the data files, so two processes that compile for two types at one moment take the same number, and
+    the index of one may then name the code of the other: a wrong answer ever after. Here every data file has a name
+    of its own, and is there before an index names it. Where two indexes are written at one moment one is lost, which
+    costs no more than to compile again. So does a file that a crash has torn.
+    """
+
+    def save(self, key: Any, data: Any) -> None:
+        name = self._data_name(secrets.randbits(63))
+        self._save_data(name, data)
+        self._save_index({**self._load_index(), key: name})
+
+    def load(self, key: Any) -> Any:
+        try:
+            return super().load(key)
+        except Exception:  # a torn pickle may raise anything
+            return None
+
+    def _load_index(self) -> Any:
+        try:
+            return super()._load_index()
+        except Exception:
+            return {}
+
+
 class _KernelCache(caching.FunctionCache):
+    """A kernel's cache; a disk that takes no more makes it useless, not the kernel."""
+
     _impl_class = _CacheImpl
+
+    def __init__(self, function: Callable[..., Any]):
+        super().__init__(function)
+        locator = self._impl.locator
+        self._cache_file = _CacheFile(self._cache_path, self._impl.filename_base, locator.get_source_stamp())
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            _warn_once(
+                f"compiled kernels cannot be kept in {cache_folder()}: {error.strerror}; "
+                "make room there, or set EVOPLASTIC_CACHE to a folder of your own that you can write"
+            )
+
+
+@functools.cache
+def _warn_once(text: str) -> None:
+    warnings.warn(text, stacklevel=3)
 
 
 def kernel(function: F) -> F:

@@ -65,6 +65,15 @@ def start_run(config: RunConfig, runs: Path, name: str | None = None, command: l
     return Run(folder, search, search.start())
 
 
+def stored_config(folder: RunFolder) -> RunConfig:
+    """Return the settings that the run in `folder` was made with."""
+    raw = folder.config
+    try:
+        return parse_config(raw)
+    except UserError as error:
+        raise UserError(f"{folder.path / 'config.toml'}: {error}") from None
+
+
 def load_run(path: str | Path | RunFolder, runs: Path | None = None, generations: int | None = None) -> Run:
     """Return the run in folder `path`, or named so in `runs`, at its newest undamaged checkpoint.
 
@@ -73,21 +82,21 @@ def load_run(path: str | Path | RunFolder, runs: Path | None = None, generations
     to evolve it locks the folder first.
     """
     folder = path if isinstance(path, RunFolder) else RunFolder.open(path, runs)
-    config = parse_config(folder.config)
+    config = stored_config(folder)
     if generations is not None:
         config = msgspec.structs.replace(config, generations=generations)
     search = Search.of(config)
-    if not folder.has_checkpoints():
-        return Run(folder, search, search.start())
     warnings = [
         f"the run is not exact: member {member} of generation {generation} was skipped"
         for generation, member in sorted(folder.skipped())
     ]
+    if not folder.has_checkpoints():
+        return Run(folder, search, search.start(), tuple(warnings))
     checkpoint = folder.load_checkpoint(warnings.append)
     other_genome = search.problem.layout.difference(checkpoint.meta.get("layout", []))
     if other_genome:
         raise UserError(f"run {folder.path.name!r} has checkpoints of another genome: {other_genome}")
-    other_settings = difference(config, checkpoint.meta["settings"])
+    other_settings = difference(config, checkpoint.meta.get("settings", "{}"))
     if other_settings:
         raise UserError(
             f"run {folder.path.name!r} has checkpoints of other settings than its config.toml: {other_settings}; "

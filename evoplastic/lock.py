@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import secrets
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from typing import Any
 from evoplastic.errors import UserError, writing
 
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+_LAST_WRITE_SECONDS = 0.3
+_LOOK_SECONDS = 0.1  # for those who take the flock for a moment, only to see whether it is free
 _UNSUPPORTED = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS)
 
 
@@ -38,11 +41,12 @@ class RunLock:
 
     def __enter__(self) -> RunLock:
         with writing(self._path):
-            if self._break_lock:
-                self._path.unlink(missing_ok=True)  # the robbed holder keeps its flock, on a file without a name
+            robbed = self._rob() if self._break_lock else None
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
                 self._claim(descriptor)
+                if robbed is not None:
+                    _outlast(robbed)
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -66,29 +70,43 @@ class RunLock:
                 "this process stops without writing, continue there"
             )
 
+    def _rob(self) -> int | None:
+        """Take the lock file's name from it; return its descriptor, None if there was no file that can be read."""
+        descriptor = None
+        with contextlib.suppress(OSError):
+            descriptor = os.open(self._path, os.O_RDONLY)
+        self._path.unlink(missing_ok=True)  # the robbed holder keeps its flock, on a file without a name
+        return descriptor
+
     def _claim(self, descriptor: int) -> None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            is_free = os.path.samestat(os.fstat(descriptor), os.stat(self._path))
-        except OSError as error:
-            if error.errno not in _HELD + _UNSUPPORTED:
-                raise
-            is_free = error.errno in _UNSUPPORTED and not self._holder()
-        if not is_free:
-            raise UserError(
-                f"run {self._path.parent.name!r} is in use by {_who(self._holder())}; "
-                "wait for it to end, or take the run from it with --break-lock"
-            )
+        give_up = time.monotonic() + _LOOK_SECONDS
+        while not self._is_free(descriptor):
+            if time.monotonic() > give_up:
+                raise UserError(
+                    f"run {self._path.parent.name!r} is in use by {_who(self._holder())}; "
+                    "wait for it to end, or take the run from it with --break-lock"
+                )
+            time.sleep(0.01)
         self._nonce = secrets.token_hex(16)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(_words(self._nonce)).encode() + b"\n", 0)
         os.fsync(descriptor)
 
+    def _is_free(self, descriptor: int) -> bool:
+        """Take the flock, if nobody has it; where there is none, nobody's words may stand in the file."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return os.path.samestat(os.fstat(descriptor), os.stat(self._path))
+        except OSError as error:
+            if error.errno not in _HELD + _UNSUPPORTED:
+                raise
+            return error.errno in _UNSUPPORTED and not self._holder()
+
     def _holder(self) -> dict[str, Any]:
         """Return what the lock file says, {} if it is empty, half-written or gone."""
         try:
             holder = json.loads(self._path.read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return holder if isinstance(holder, dict) else {}
 
@@ -96,6 +114,22 @@ class RunLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
         self._descriptor = self._nonce = None
+
+
+def _outlast(robbed: int) -> None:
+    """Wait for a robbed holder to let go, but not for long: to end the write that it had looked up its lock for.
+
+    Whoever read the run before that would carry it on beside a record or a checkpoint that it does not know.
+    """
+    give_up = time.monotonic() + _LAST_WRITE_SECONDS
+    try:
+        while os.fstat(robbed).st_size and time.monotonic() < give_up:
+            with contextlib.suppress(OSError):
+                fcntl.flock(robbed, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            time.sleep(0.01)
+    finally:
+        os.close(robbed)
 
 
 def _words(nonce: str) -> dict[str, Any]:

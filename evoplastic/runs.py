@@ -130,7 +130,8 @@ class RunFolder:
     def rewind_metrics(self, generation: int) -> None:
         """Keep exactly the records of generations before `generation`; done before a resumed run appends."""
         with writing(self.path):
-            remove_leftovers(self.path)
+            for folder in (self.path, *(self.path / name for name in _SUBFOLDERS)):
+                remove_leftovers(folder)
         records = {record["generation"]: record for record in self.metrics()}  # a robbed writer may have repeated one
         if any(number not in records for number in range(generation)):
             raise UserError(
@@ -185,8 +186,8 @@ class RunFolder:
     def evaluations(self, generation: int, tasks: Collection[str]) -> list[dict[str, Any]]:
         """Return the evaluations of the center of `generation` on all of `tasks`, oldest first."""
         paths = (self.path / "evaluation").glob(f"gen-{generation:08d}*.json")
-        found = [read_json(path) for path in sorted(paths, key=lambda path: (len(path.name), path.name))]
-        return [result for result in found if set(tasks) <= set(result["conditions"]["evolved"]["tasks"])]
+        found = {path: read_json(path) for path in sorted(paths, key=lambda path: (len(path.name), path.name))}
+        return [result for path, result in found.items() if set(tasks) <= _evaluated_tasks(path, result)]
 
     def add_lineage(self, entry: Mapping[str, Any]) -> None:
         """Append to the manifest's lineage: what a resume changed, such as the source hash."""
@@ -196,6 +197,13 @@ class RunFolder:
     def _check_lock(self) -> None:
         if self._lock:
             self._lock.check()
+
+
+def _evaluated_tasks(path: Path, result: Any) -> set[str]:
+    try:
+        return set(result["conditions"]["evolved"]["tasks"])
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path} is no evaluation: it lacks {error}; restore or remove it") from error
 
 
 def runs_dir(chosen: str | None) -> Path:

@@ -50,13 +50,14 @@ def workers():
 
 
 def kill_one(workers):
-    """Kill the first of these processes that still lives."""
+    """Kill the first of these processes that still lives; return how many were killed."""
     for pid in workers:
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
-        return
+        return 1
+    return 0
 
 
 def wait_until(happened, seconds=60):

@@ -66,8 +66,9 @@ def resident_mb(pid):
 
 
 def test_workers_and_drivers_killed_twenty_times_in_200_generations_change_no_bit(tmp_path, monkeypatch):
-    settings = [f"--set={setting}" for setting in ("strategy.population=32", "validation.every=20")]
-    start = command("run", "icml2023-small", *settings, *TINY[:3], "--generations", "200", "--runs-dir", str(tmp_path))
+    changes = ("strategy.population=128", "validation.every=20", "problem.network.units=15", "evaluation.lives=1")
+    settings = [f"--set={setting}" for setting in changes]
+    start = command("run", "icml2023-small", *settings, "--generations", "200", "--runs-dir", str(tmp_path))
     subprocess.run([*start, "--name", "whole"], check=True, capture_output=True)
     monkeypatch.setenv("PYTHONPATH", str(PACKAGE.parent))
     cluster = ray_cluster.start_cluster(3)
@@ -79,8 +80,8 @@ def test_workers_and_drivers_killed_twenty_times_in_200_generations_change_no_bi
             driver = subprocess.Popen(killing, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             for _ in range(moments.randint(2, 6)):  # workers, then the driver
                 time.sleep(moments.uniform(0.5, 2.0))
-                ray_cluster.kill_one(moments.sample(alive := ray_cluster.workers(), len(alive)))
-                kills += 1
+                kills += ray_cluster.kill_one(moments.sample(alive := ray_cluster.workers(), len(alive)))
+            assert driver.poll() is None, "the run ended before it was killed often enough"
             driver.kill()
             driver.wait()
             kills += 1

@@ -203,9 +203,10 @@ def _session(
 
 def _same_settings(folder: RunFolder, config: RunConfig) -> None:
     """Raise UserError if the run in `folder` is of other settings than those of the command that would resume it."""
-    from evoplastic.config import deciding, difference, parse_config
+    from evoplastic.config import deciding, difference
+    from evoplastic.launch import stored_config
 
-    other = difference(config, deciding(parse_config(folder.config)))
+    other = difference(config, deciding(stored_config(folder)))
     if other:
         raise UserError(
             f"run {folder.path.name!r} exists with other settings: {other}; choose another --name, or put that back"
@@ -221,13 +222,12 @@ def _resume(
     break_lock: bool = False,
 ) -> None:
     """Carry the run in `folder` on to `generations` in total; with `extend_only` never to fewer than it had."""
-    from evoplastic.config import parse_config
-    from evoplastic.launch import load_run, note_resume, resume_differences
+    from evoplastic.launch import load_run, note_resume, resume_differences, stored_config
 
     screen = session.screen
     with folder.lock(break_lock):
         if extend_only and generations is not None:
-            generations = max(generations, parse_config(folder.config).generations)
+            generations = max(generations, stored_config(folder).generations)
         found = load_run(folder, generations=generations)
         differences = resume_differences(found)
         if exact and differences:
