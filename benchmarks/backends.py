@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from evoplastic.config import read_config
-from evoplastic.evaluators import EVALUATORS
+from evoplastic.evaluators import open_evaluator
 from evoplastic.evaluators.contract import Evaluator, Placement
 from evoplastic.evaluators.threads import available_cores
 from evoplastic.evolution import Record, Search, evolve, training_jobs
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _open(name: str, search: Search, workers: int) -> Evaluator:
-    return EVALUATORS[name](search.problem, Placement(workers), lambda: False, print)
+    return open_evaluator(name, search.problem, Placement(workers), tell=print)
 
 
 def _rounds(search: Search, threads: Evaluator, ray: Evaluator) -> list[float]:

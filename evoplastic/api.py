@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from evoplastic import evolution
 from evoplastic.config import RunConfig
-from evoplastic.evaluators import EVALUATORS
+from evoplastic.evaluators import open_evaluator
 from evoplastic.evaluators.contract import Placement
 from evoplastic.evolution import Record, Search
 from evoplastic.strategies.contract import State
@@ -26,7 +26,7 @@ def evolve(
     or, without one, of this machine; default: all there are. None of that changes a bit. Losses are warned of.
     """
     search = Search.of(config)
-    evaluator = EVALUATORS[backend](search.problem, Placement(workers, address), lambda: False, warnings.warn)
+    evaluator = open_evaluator(backend, search.problem, Placement(workers, address), tell=warnings.warn)
     try:
         yield from evolution.evolve(search, evaluator, state)
     finally:

@@ -115,7 +115,9 @@ class Fleet:
                 continue
             del self.running[name]
             died = code not in (DONE, MISTAKE, INTERRUPTED)
-            if died and name not in self._tried_again and not stop.finish():
+            if code == MISTAKE and (self._jobs[name].is_taken() or self._jobs[name].is_done()):
+                self.waiting.append(self._jobs[name])  # another process was quicker to take it
+            elif died and name not in self._tried_again and not stop.finish():
                 self._tried_again.add(name)
                 self._tell(f"{name} died and is started once more; it said {last_line(self._jobs[name].log, code)}")
                 self._start(self._jobs[name])

@@ -24,7 +24,7 @@ from evoplastic.files import plain
 from evoplastic.jit import source_hash
 from evoplastic.manifest import build_manifest, deciding_facts
 from evoplastic.random import Purpose
-from evoplastic.runs import RunFolder
+from evoplastic.runs import RunFolder, legal_name
 from evoplastic.stop import StopRequest
 from evoplastic.strategies.contract import State
 
@@ -54,7 +54,7 @@ class Run:
 
 def default_name(config: RunConfig) -> str:
     """Return what a run is called when nobody names it."""
-    return f"{config.name}-s{config.seed}"
+    return legal_name(f"{config.name}-s{config.seed}")
 
 
 def start_run(config: RunConfig, runs: Path, name: str | None = None, command: list[str] | None = None) -> Run:
@@ -128,7 +128,8 @@ def replayed(run: Run, member: int) -> dict[str, Any]:
     (job,) = training_jobs(search, candidates, state.generation, [member])
     row = search.problem.score(candidates.genotype(member), job.life)
     score = dict(zip(search.problem.columns, plain(row), strict=True))
-    return {"run": run.folder.path.name, "generation": state.generation, "member": member, "score": score}
+    told = {"run": run.folder.path.name, "generation": state.generation, "member": member, "score": score}
+    return {"format": "evoplastic.replay", "version": 1, **told}
 
 
 def note_resume(run: Run, command: list[str], differences: list[str]) -> None:
@@ -143,12 +144,12 @@ def carry_on(
     evaluator: Evaluator,
     stop: StopRequest,
     watch: Callable[[Record], None] = lambda record: None,
-    skip_poison: bool = False,
+    skip: Callable[[str], None] | None = None,
 ) -> Run:
     """Evolve from the run's state to its configured total, or until stopped; the folder is locked by the caller.
 
     Every generation is recorded; a checkpoint is written at the end, at a stop, and otherwise at most every
-    `checkpoints.seconds`. A member that keeps killing its workers stops the run, or is left out if `skip_poison`.
+    `checkpoints.seconds`. A member that keeps killing its workers stops the run, or is left out and `skip` told.
     Returns the run where it now stands.
     """
     folder, settings = run.folder, run.config.checkpoints
@@ -157,7 +158,7 @@ def carry_on(
     if stop.finish():
         return run
     try:
-        for record in _records(run, evaluator, skip_poison):
+        for record in _records(run, evaluator, skip):
             folder.append_metrics(record.metrics)
             folder.append_event("generation", **_costs(record), **evaluator.report())
             state = record.state
@@ -177,7 +178,7 @@ def carry_on(
     return Run(folder, run.search, state, run.warnings)
 
 
-def _records(run: Run, evaluator: Evaluator, skip_poison: bool) -> Iterator[Record]:
+def _records(run: Run, evaluator: Evaluator, skip: Callable[[str], None] | None) -> Iterator[Record]:
     """Yield the records of the run from where it stands; a generation in which a member is left out starts over."""
     state = run.state
     while True:
@@ -188,14 +189,16 @@ def _records(run: Run, evaluator: Evaluator, skip_poison: bool) -> Iterator[Reco
             return
         except Poisoned as poison:
             job = poison.job
+            run.folder.append_event("poisoned", generation=state.generation, member=job.member, **evaluator.report())
             if job.life.purpose != Purpose.LIFETIME:
                 raise
-            if not skip_poison:
+            if skip is None:
                 raise UserError(
                     f"generation {state.generation}: {poison}; live it again with evoplastic replay {run.folder.path} "
                     f"--member {job.member}, or leave it out with evoplastic resume {run.folder.path} --skip-poison"
                 ) from poison
             run.folder.skip(state.generation, job.member)
+            skip(f"the run is not exact any more: member {job.member} of generation {state.generation} is skipped")
 
 
 def _save(run: Run, state: State) -> None:

@@ -80,6 +80,7 @@ class Prediction(NamedTuple):
 
 def plan(config: RunConfig, workers: int, cores_per_node: int, tell: Callable[[str], None]) -> dict[str, Any]:
     """Return the `plan` JSON object; takes about a minute, and opens a Ray of its own."""
+    from evoplastic.evaluators.ray_cluster import LOCAL
     from evoplastic.evaluators.ray_shared import shared_cluster
 
     search = Search.of(config)
@@ -88,7 +89,7 @@ def plan(config: RunConfig, workers: int, cores_per_node: int, tell: Callable[[s
     alone, beside = _life_seconds(search, 1), _life_seconds(search, cores)
     update = _update_seconds(search)
     tell("timing Ray on this machine")
-    with shared_cluster(Placement(max(CHECKED_WORKERS))):
+    with shared_cluster(Placement(max(CHECKED_WORKERS), LOCAL)):
         costs = _costs(search, alone, beside, update)
         measured = {}
         for count in CHECKED_WORKERS:

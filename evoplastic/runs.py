@@ -145,6 +145,7 @@ class RunFolder:
         self._check_lock()
         entry = {"generation": generation, "member": member, "format": SKIPPED, "version": 1}
         _append_line(self._skipped, _line(entry))
+        _sync(self._skipped)  # no checkpoint may outlive what it rests on
 
     def skipped(self) -> set[tuple[int, int]]:
         """Return the (generation, member) left out; a run with any is not a function of config and seed alone."""
@@ -160,8 +161,7 @@ class RunFolder:
     def save_checkpoint(self, checkpoint: Checkpoint, keep_last: int = 3, keep_every: int = 0) -> Path:
         """Write the checkpoint, then drop old ones; UserError leaves those before it intact."""
         if self._metrics.exists():
-            with writing(self._metrics), self._metrics.open("rb") as file:
-                os.fsync(file.fileno())  # no checkpoint may outlive the records that led to it
+            _sync(self._metrics)  # no checkpoint may outlive the records that led to it
         path = checkpoints.write_checkpoint(self._checkpoints, checkpoint, self._check_lock)
         checkpoints.prune_checkpoints(self._checkpoints, keep_last, keep_every, upto=checkpoint.generation)
         return path
@@ -238,8 +238,13 @@ def _placed(made: Path, runs_dir: Path, name: str | None, default_name: str) -> 
     raise UserError(f"a run named {name!r} exists in {runs_dir}; choose another --name, or continue it with resume")
 
 
+def legal_name(name: str) -> str:
+    """Return what a folder is called that is meant to be called `name`."""
+    return re.sub(r"[^\w.+=,-]", "-", name).lstrip(".-")[:190] or "run"
+
+
 def _numbered(default_name: str) -> Iterator[str]:
-    base = re.sub(r"[^\w.+=,-]", "-", default_name).lstrip(".-")[:190] or "run"
+    base = legal_name(default_name)
     yield base
     yield from (f"{base}-{number}" for number in itertools.count(2))
 
@@ -289,6 +294,11 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(packages, dict) or not isinstance(lineage, list) or not all(isinstance(e, dict) for e in lineage):
         raise UserError(f"{folder / 'manifest.json'} is damaged: it tells no packages or no lineage; restore it")
     return manifest
+
+
+def _sync(path: Path) -> None:
+    with writing(path), path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _read_records(

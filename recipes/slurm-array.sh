@@ -14,7 +14,7 @@
 #SBATCH --open-mode=append
 set -euo pipefail
 
-evoplastic sweep "$@" --cell "$SLURM_ARRAY_TASK_ID" --workers "$SLURM_CPUS_PER_TASK" &
+evoplastic sweep "$@" --cell "$SLURM_ARRAY_TASK_ID" --workers "$SLURM_CPUS_PER_TASK" --grace 90 &
 cell=$!
 trap 'kill -USR1 "$cell"' USR1
 
@@ -24,7 +24,7 @@ while kill -0 "$cell" 2> /dev/null; do # it was only the signal that ended the w
     code=0
     wait "$cell" || code=$?
 done
-if [ "$code" -eq 130 ]; then
-    scontrol requeue "$SLURM_JOB_ID"
-fi
+case $code in
+    130 | 138) scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID" ;; # 138: told before it could listen
+esac
 exit "$code"

@@ -130,14 +130,18 @@ def test_a_replay_scores_what_the_generation_scored(started):
 
 
 def test_a_skipped_member_is_ranked_worst_and_skipped_again_whenever_the_run_is_replayed(tmp_path, undisturbed):
-    def poisoned(name, skip):
+    told = []
+
+    def poisoned(name):
         run = start_run(tiny(generations=GENERATIONS), tmp_path, name)
         with run.folder.lock():
-            carry_on(run, Poisoning(run.search.problem, 2, 1), StopRequest(), skip_poison=skip)
+            carry_on(run, Poisoning(run.search.problem, 2, 1), StopRequest(), skip=told.append)
         return run.folder
 
-    folder = poisoned("skipped", skip=True)
-    assert folder.skipped() == {(2, 1)}
+    folder = poisoned("skipped")
+    assert folder.skipped() == {(2, 1)} and told == [
+        "the run is not exact any more: member 1 of generation 2 is skipped"
+    ]
     assert [record["training"]["failed"] for record in folder.metrics()] == [0, 0, 1, 0]
     left = files(folder.path)
     assert left["metrics.jsonl"] != undisturbed["metrics.jsonl"]

@@ -69,7 +69,7 @@ def test_only_the_place_in_which_workers_keep_dying_is_named():
             ledger.put(chunk, rows(chunk))
         if killed[-1:] == [2]:
             break
-    assert killed == [None] * (MOST_DEATHS - 2) + [2] and ledger.deaths(2) == MOST_DEATHS
+    assert killed == [None] * (MOST_DEATHS - 1) + [2] and ledger.deaths(2) == MOST_DEATHS
 
 
 @pytest.mark.parametrize(

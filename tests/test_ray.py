@@ -38,8 +38,9 @@ from evoplastic.evaluators.threads import Threads
 from evoplastic.evolution import Search
 from evoplastic.launch import load_run, start_run
 from evoplastic.random import Purpose
+from evoplastic.strategies.contract import Fixed
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")]
 
 __all__ = [
     "test_a_course_has_a_row_of_trials_per_job",
@@ -114,7 +115,7 @@ def test_three_workers_of_which_one_is_killed_in_each_generation_leave_the_same_
     moments, told = random.Random(7), []
 
     def kill_soon(record):
-        threading.Timer(moments.uniform(0.0, 0.1), lambda: kill_one(moments.sample(workers(), len(workers())))).start()
+        threading.Timer(moments.uniform(0.0, 0.1), lambda: kill_one(moments.sample(w := workers(), len(w)))).start()
 
     go(started, watch=kill_soon, evaluator=make(started.search.problem, 3, tell=told.append))
     assert files(started.folder.path) == undisturbed
@@ -124,18 +125,28 @@ def test_three_workers_of_which_one_is_killed_in_each_generation_leave_the_same_
 def test_nodes_that_go_and_come_in_mid_run_leave_the_same_bytes(started, undisturbed, cluster, make):
     first, _ = (cluster.add_node(**node(1)) for _ in range(2))
 
+    evaluator = make(started.search.problem)
+    center = Fixed(started.center[None])
+    life = Job(0, started.search.problem.training_life(0, 0))
+
+    def five_are_up():
+        evaluator.evaluate(center, [life] * 50)
+        return evaluator.report()["workers"] == 5
+
+    wait_until(five_are_up)
+
     def change(record):
         if record.generation == 3:
             cluster.remove_node(first, allow_graceful=False)
         if record.generation == 6:
             cluster.add_node(**node(2))
 
-    go(started, watch=change, evaluator=make(started.search.problem))
+    go(started, watch=change, evaluator=evaluator)
     for added in set(cluster.worker_nodes):
         cluster.remove_node(added)
     assert files(started.folder.path) == undisturbed
     present = [event["workers"] for event in events(started.folder.path)]
-    assert max(present[:4]) == 5 and min(present[4:]) <= 4
+    assert present[0] == 5 and min(present[4:]) <= 4
     assert sum(event["restarts"] for event in events(started.folder.path)) >= 1
 
 
@@ -216,13 +227,13 @@ def test_a_member_that_kills_its_workers_is_named_and_the_evaluator_lives_on(mak
     with pytest.raises(Poisoned, match="member 7 killed its worker 3 times") as poison:
         evaluator.evaluate(CANDIDATES, jobs(40))
     assert poison.value.job == jobs(40)[17]
-    assert evaluator.report()["restarts"] == 3
+    assert evaluator.report()["restarts"] in (3, 4)  # one more if it was first met among others
     np.testing.assert_array_equal(evaluator.evaluate(CANDIDATES, jobs(10)), expected(10))
 
 
 def test_a_worker_that_hangs_is_worked_around_and_then_given_up(make, monkeypatch):
     evaluator = make(Sums(lambda life: time.sleep(0.02)), 2)
-    evaluator.evaluate(CANDIDATES, jobs(10))
+    wait_until(lambda: evaluator.evaluate(CANDIDATES, jobs(10)).any() and evaluator.report()["workers"] == 2)
     wait_until(lambda: len(workers()) == 2)  # those of the test before have gone
     stopped = workers()[0]
     os.kill(stopped, signal.SIGSTOP)
@@ -249,7 +260,7 @@ def test_abandoning_leaves_an_evaluator_that_can_be_used_again(make):
 
 
 def test_a_node_that_others_keep_busy_is_left_for_one_that_is_free(make, cluster, monkeypatch):
-    monkeypatch.setattr("evoplastic.evaluators.ray_crew.PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr("evoplastic.evaluators.ray_crew.PATIENCE_SECONDS", 5.0)
     free = cluster.add_node(**node(1))
     try:
         evaluator = make(Sums(), 1)
@@ -302,6 +313,21 @@ def test_a_process_with_more_threads_than_one_is_no_worker():
         child(code, **one | {"NUMBA_NUM_THREADS": "2"})
 
 
+def test_a_plan_is_made_from_what_is_measured_here_and_checked():
+    settings = [f"--set={setting}" for setting in TINY]
+    done = subprocess.run(
+        command("plan", "quickstart", *settings, "--workers", 6, "--cores-per-node", 2, "--json"),
+        env={**os.environ, "RAY_ADDRESS": "127.0.0.1:1"},  # where nobody is: what is measured is this machine
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    plan = json.loads(done.stdout)
+    assert [row["workers"] for row in plan["predictions"]] == [1, 2, 4, 6] and plan["predictions"][-1]["nodes"] == 3
+    assert [check["workers"] for check in plan["checks"]] == [1, 2]
+    assert all(value > 0 for value in plan["costs"].values())
+
+
 # ---- what cannot go on
 
 
@@ -310,7 +336,7 @@ def test_a_node_with_another_library_version_is_refused_by_name(make, cluster, t
     (tmp_path / "numpy-9.9.9.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 9.9.9\n")
     other = cluster.add_node(**node(1), env_vars={"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ['PYTHONPATH']}"})
     try:
-        with pytest.raises(UserError, match=r"node \w+ has numpy 9.9.9 instead of"):
+        with pytest.raises(UserError, match=r"node \w+ of the cluster has numpy 9.9.9 instead of"):
             make(Sums(lambda life: time.sleep(0.1))).evaluate(CANDIDATES, jobs(1000))
     finally:
         cluster.remove_node(other)
@@ -322,6 +348,42 @@ def test_a_node_that_would_run_other_sources_is_refused_by_name(make, tmp_path, 
     monkeypatch.chdir(tmp_path)  # Ray puts the driver's folder before what is shipped
     with pytest.raises(UserError, match="source_hash"):
         make(Sums()).evaluate(CANDIDATES, jobs(10))
+
+
+def test_the_package_travels_with_the_run(make, cluster, tmp_path, monkeypatch):
+    broken = tmp_path / "evoplastic"
+    broken.mkdir()
+    (broken / "__init__.py").write_text("raise ImportError('not the one that was shipped')")
+    paths = os.pathsep.join([str(tmp_path), os.path.dirname(__file__)])
+    bare = cluster.add_node(**node(1), env_vars={"PYTHONPATH": paths})
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")  # Ray puts the driver's folder first
+    try:
+        evaluator = make(Sums(lambda life: time.sleep(0.05)))
+        wait_until(lambda: evaluator.evaluate(CANDIDATES, jobs(40)).any() and evaluator.report()["workers"] == 4)
+    finally:
+        cluster.remove_node(bare)
+
+
+def test_a_node_that_joins_and_fails_is_left_out_and_told(make, cluster, tmp_path):
+    told = []
+    evaluator = make(Sums(lambda life: time.sleep(0.05)), tell=told.append)
+    evaluator.evaluate(CANDIDATES, jobs(10))
+    (tmp_path / "numpy-9.9.9.dist-info").mkdir()
+    (tmp_path / "numpy-9.9.9.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 9.9.9\n")
+    other = cluster.add_node(**node(1), env_vars={"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ['PYTHONPATH']}"})
+    try:
+        wait_until(lambda: evaluator.evaluate(CANDIDATES, jobs(40)).any() and told)
+        assert "is left out: it has numpy 9.9.9 instead of" in told[0]
+        assert evaluator.report()["workers"] == 3
+    finally:
+        cluster.remove_node(other)
+
+
+def test_a_life_longer_than_a_worker_may_hang_is_waited_for(make, monkeypatch):
+    monkeypatch.setattr("evoplastic.evaluators.ray.HUNG_SECONDS", 0.3)
+    rows = make(Sums(lambda life: time.sleep(1.0)), 2).evaluate(CANDIDATES, jobs(5))
+    np.testing.assert_array_equal(rows, expected(5))
 
 
 @pytest.mark.parametrize(
@@ -363,14 +425,17 @@ def still_there(pids):
     return [pid for pid in pids if pid in ray_cluster.processes()]
 
 
-@pytest.mark.parametrize(("number", "seconds"), [(signal.SIGINT, 1.5), (signal.SIGTERM, 3.0), (signal.SIGUSR1, 4.5)])
-def test_a_signal_during_start_up_leaves_no_process(tmp_path, number, seconds):
-    driver = alone(tmp_path)
-    below = set()
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        below |= descendants(driver.pid).keys()
-        time.sleep(0.05)
+@pytest.mark.parametrize(
+    ("number", "sight"), [(signal.SIGINT, "gcs_server"), (signal.SIGTERM, "raylet"), (signal.SIGUSR1, "ray::")]
+)
+def test_a_signal_during_start_up_leaves_no_process(tmp_path, number, sight):
+    driver, below = alone(tmp_path), {}
+
+    def seen():
+        below.update(descendants(driver.pid))
+        return any(sight in command for command in below.values())
+
+    wait_until(seen)
     os.killpg(driver.pid, number) if number == signal.SIGINT else driver.send_signal(number)
     said, _ = driver.communicate(timeout=100)
     assert driver.returncode == 130, said

@@ -19,13 +19,13 @@ from test_launch import files, go
 
 from evoplastic.launch import load_run, start_run
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")]
 
 RECIPES = ROOT / "recipes"
 SETTINGS = [f"--set={setting}" for setting in TINY]
 APART = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc"]
 PLAYED = {
-    "srun": 'exec "$@"',
+    "srun": 'while [[ $1 == --* ]]; do echo "$1" >> "$PLAYED"; shift; done; exec "$@"',
     "scontrol": 'if [ "$1" = show ]; then echo 127.0.0.1; else echo "$@" >> "$PLAYED"; fi',
     "evoplastic": f'exec "{sys.executable}" -m evoplastic "$@"',
     "python": f'exec "{sys.executable}" "$@"',
@@ -89,7 +89,8 @@ def test_the_slurm_job_is_told_in_time_saves_and_is_queued_again(environment, tm
     said, _ = job.communicate(timeout=120)
     assert job.returncode == 130, said
     assert "finishing this generation" in said and "Traceback" not in said
-    assert (tmp_path / "played").read_text() == f"requeue {environment['SLURM_JOB_ID']}\n"
+    played = (tmp_path / "played").read_text().splitlines()
+    assert played[-1] == f"requeue {environment['SLURM_JOB_ID']}" and "--cpus-per-task=2" in played
     stopped = load_run(run)
     assert stopped.state.generation == generations(run) >= 3
     undisturbed = go(start_run(tiny(generations=stopped.state.generation), tmp_path / "undisturbed"))
@@ -157,7 +158,7 @@ def test_a_cell_of_a_sweep_is_an_array_job(environment, tmp_path):
     job = subprocess.run(
         ["bash", RECIPES / "slurm-array.sh", "quickstart", "--seeds", "5:6", "--name", "group", "--generations", "2"]
         + [*SETTINGS, "--runs-dir", "runs"],
-        env={**environment, "SLURM_ARRAY_TASK_ID": "1"},
+        env={**environment, "SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_JOB_ID": "70"},
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -165,3 +166,32 @@ def test_a_cell_of_a_sweep_is_an_array_job(environment, tmp_path):
     assert job.returncode == 0, job.stdout + job.stderr
     assert load_run(tmp_path / "runs" / "group" / "s6").finished
     assert not (tmp_path / "runs" / "group" / "s5").exists()
+
+
+def test_an_array_job_that_is_told_saves_and_is_queued_again_alone(environment, tmp_path):
+    run = tmp_path / "runs" / "group" / "s5"
+    words = ["quickstart", "--seeds", "5:6", "--name", "group", "--generations", "1000000", *SETTINGS]
+    job = subprocess.Popen(
+        ["bash", RECIPES / "slurm-array.sh", *words, "--runs-dir", "runs"],
+        env={**environment, "SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_JOB_ID": "70"},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    wait_until(lambda: generations(run) >= 3 or job.poll() is not None)
+    job.send_signal(signal.SIGUSR1)
+    said, _ = job.communicate(timeout=60)
+    assert job.returncode == 130, said
+    assert (tmp_path / "played").read_text() == "requeue 70_0\n"
+    assert load_run(run).state.generation == generations(run)
+
+
+@apart
+def test_a_slurm_job_whose_ray_does_not_come_up_fails(environment, tmp_path):
+    (tmp_path / "bin" / "ray").write_text("#!/bin/bash\nexit 0\n")
+    (tmp_path / "bin" / "ray").chmod(stat.S_IRWXU)
+    job = start(environment, tmp_path, f"bash {RECIPES}/slurm.sh quickstart --runs-dir runs")
+    said, _ = job.communicate(timeout=60)
+    assert job.returncode == 1, said
+    assert not (tmp_path / "runs").exists()

@@ -1,5 +1,6 @@
 """Faults at length: what `make soak` runs and `make test` leaves out."""
 
+import json
 import os
 import random
 import shutil
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 import ray_cluster
 from conftest import PACKAGE
+
+from evoplastic.launch import load_run
 
 pytestmark = pytest.mark.soak
 
@@ -90,6 +93,8 @@ def test_workers_and_drivers_killed_twenty_times_in_200_generations_change_no_bi
         cluster.shutdown()
     assert newest(folder) == newest(tmp_path / "whole")
     assert (folder / "metrics.jsonl").read_bytes().count(b"\n") == 200
+    lost = sum(json.loads(line).get("restarts", 0) for line in (folder / "events.jsonl").read_text().splitlines())
+    assert lost >= 5 and len(load_run(folder).folder.manifest["lineage"]) >= 3, "workers and drivers died at work"
 
 
 def test_the_memory_of_a_driver_stays_flat(tmp_path):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from evoplastic.cli import running
-from evoplastic.cli.options import Address, Backend, Generations, Json, RunsDir, Set
+from evoplastic.cli.options import Address, Backend, Generations, Grace, Json, RunsDir, Set
 from evoplastic.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,7 +42,10 @@ def sweep(
     backend: Backend = "threads",
     workers: Annotated[int | None, typer.Option(min=1, help="For all cells together; default: all cores.")] = None,
     address: Address = None,
-    parallel: Annotated[int | None, typer.Option(min=1, help="Cells side by side; default: one per worker.")] = None,
+    grace: Grace = None,
+    parallel: Annotated[
+        int | None, typer.Option(min=1, help="Cells side by side; default: one per worker, at most one per core here.")
+    ] = None,
     cell: CellNumber = None,
     runs_dir: RunsDir = None,
     as_json: Json = False,
@@ -53,7 +56,7 @@ def sweep(
     from evoplastic.runs import runs_dir as resolve_runs_dir
     from evoplastic.sweeps import Sweep, default_name, plan
 
-    how = How(backend, workers, address, generations)
+    how = How(backend, workers, address, generations, grace)
     how.check()
     planned = plan(Sweep(sources, seeds, over or (), folds, set_ or (), generations))
     if cell is not None and cell >= len(planned):
@@ -62,6 +65,8 @@ def sweep(
     if cell is not None:
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
             screen.say(f"cell {cell} of 0 to {len(planned) - 1}: {group.path / planned[cell].cell.name}")
+            if stop.finish():
+                raise typer.Exit(running.INTERRUPTED)
             _run_cell(group, planned[cell], how)
     else:
         _run_all(screen, group, planned, how, parallel, stop)
@@ -93,22 +98,20 @@ class How(NamedTuple):
     workers: int | None  # of all cells together
     address: str | None
     generations: int | None
+    grace: float | None
 
     def check(self) -> None:
         """Raise UserError for what every single cell would refuse."""
-        from evoplastic.errors import nearest
-        from evoplastic.evaluators import EVALUATORS
+        from evoplastic.evaluators import check_backend
+        from evoplastic.evaluators.contract import Placement
 
-        known = list(EVALUATORS)
-        if self.backend not in known:
-            raise UserError(f"backend {self.backend!r} is unknown; choose one of {known}{nearest(self.backend, known)}")
-        if self.address and self.backend != "ray":
-            raise UserError(f"only a Ray cluster has an address, got {self.address!r}; add --backend ray")
+        check_backend(self.backend, Placement(self.workers, self.address))
 
     def words(self, workers: int, address: str | None) -> list[str]:
         """Return the options of a cell that has so many workers, on the cluster at `address` if there is one."""
         words = ["--backend", self.backend, "--workers", str(workers)]
         words += ["--address", address] if address else []
+        words += ["--grace", str(self.grace)] if self.grace is not None else []
         return words + (["--generations", str(self.generations)] if self.generations else [])
 
     @contextmanager
@@ -148,6 +151,7 @@ def _run_cell(group: Group, planned: Planned, how: How) -> None:
         backend=how.backend,
         workers=how.workers,
         address=how.address,
+        grace=how.grace,
         resume_if_exists=True,
         runs_dir=str(group.path),
     )
@@ -157,16 +161,15 @@ def _run_all(
     screen: Screen, group: Group, planned: Sequence[Planned], how: How, parallel: int | None, stop: StopRequest
 ) -> None:
     """Run the cells that are not done, side by side, and compare the group; or stop on a signal, and exit."""
+    from evoplastic.evaluators.threads import available_cores
     from evoplastic.fleet import DONE, INTERRUPTED, Fleet, cell_job
-    from evoplastic.stop import listen
 
     left = [each for each in planned if not _is_done(group, each)]
     screen.say(f"{group.path}: {len(planned)} cells, {len(planned) - len(left)} of them done")
     codes: dict[str, int] = {}
     if left:
         with how.opened() as (workers, address):
-            listen(stop)  # again: opening a cluster puts other handlers in the place of ours
-            abreast = min(parallel or workers, len(left))
+            abreast = min(parallel or min(workers, available_cores()), len(left))
             given = how.words(max(1, workers // abreast), address)
             fleet = Fleet([cell_job(group.path, each, given) for each in left], abreast, screen.say)
             with screen.board() as show:
@@ -193,7 +196,9 @@ def _board(group: Group, planned: Sequence[Planned], fleet: Fleet) -> Board:
     totals = {each.cell.name: each.config.generations for each in planned}
     running = {name: (reached(group.path / name), totals[name]) for name in fleet.running}
     failed = sum(code not in (DONE, INTERRUPTED) for code in fleet.codes.values())
-    return Board(len(planned), len(planned) - failed - len(running) - len(fleet.waiting), failed, running)
+    stopped = sum(code == INTERRUPTED for code in fleet.codes.values())
+    done = len(planned) - failed - stopped - len(running) - len(fleet.waiting)
+    return Board(len(planned), done, failed, running)
 
 
 def _summarize(screen: Screen, group: Group) -> None:

@@ -10,7 +10,9 @@ Set = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", hel
 Generations = Annotated[int | None, typer.Option(min=1, help="Total number of generations, never an increment.")]
 Backend = Annotated[str, typer.Option(help="Where lives are computed: threads or ray.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Default: the cores this process, or the cluster, may use.")]
-Address = Annotated[str | None, typer.Option(help="Of a Ray cluster to join; default: a Ray of its own.")]
+Address = Annotated[
+    str | None, typer.Option(help="Of a Ray cluster to join; default: $RAY_ADDRESS, else a Ray of its own.")
+]
 RunsDir = Annotated[str | None, typer.Option(help="Folder of runs; default $EVOPLASTIC_RUNS, else ./runs.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, everything else on stderr.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or its name in the folder of runs.")]

@@ -66,10 +66,12 @@ def run(
 
     runs = resolve_runs_dir(runs_dir)
     config = read_config(source, set_ or (), seed=seed, generations=generations)
-    if resume_if_exists and (found := RunFolder.find(runs / (name or default_name(config)))):
-        _same_settings(found, config)
-        _resume(session, found, config.generations, extend_only=True)
-        return
+    if resume_if_exists:
+        name = name or default_name(config)  # and no other: the next call must find it
+        if found := RunFolder.find(runs / name):
+            _same_settings(found, config)
+            _resume(session, found, config.generations, extend_only=True)
+            return
     with session.evaluator(
         Search.of(config)
     ) as evaluator:  # first, so that a cluster that is not there leaves no folder
@@ -161,17 +163,13 @@ class Session(NamedTuple):
     @contextmanager
     def evaluator(self, search: Search) -> Iterator[Evaluator]:
         """Open where lives are computed; what a cluster costs is closed again whatever happens."""
-        from evoplastic.evaluators import EVALUATORS
-        from evoplastic.stop import listen
+        from evoplastic.evaluators import open_evaluator
 
         with redirect_stdout(sys.stderr) if self.as_json else nullcontext():  # Ray prints what befalls its nodes
+            evaluator = open_evaluator(
+                self.backend, search.problem, self.placement, self.stop.abandon, self.screen.warn
+            )
             try:
-                start = EVALUATORS[self.backend]
-                evaluator = start(search.problem, self.placement, self.stop.abandon, self.screen.warn)
-            except SystemExit as signal:  # Ray's answer to one while it starts
-                raise typer.Exit(INTERRUPTED) from signal
-            try:
-                listen(self.stop)  # again: Ray puts a handler of its own in the place of ours
                 yield evaluator
             finally:
                 evaluator.close()
@@ -190,14 +188,11 @@ def _session(
 
     stop = StopRequest(grace)
     listen(stop)
-    from evoplastic.errors import nearest
-    from evoplastic.evaluators import EVALUATORS
+    from evoplastic.evaluators import check_backend
     from evoplastic.evaluators.contract import Placement
     from evoplastic.progress import Screen
 
-    if backend not in EVALUATORS:
-        known = list(EVALUATORS)
-        raise UserError(f"backend {backend!r} is unknown; choose one of {known}{nearest(backend, known)}")
+    check_backend(backend, Placement(workers, address))
     return Session(Screen(as_json), stop, backend, Placement(workers, address), skip_poison, as_json, sys.stdout)
 
 
@@ -253,7 +248,7 @@ def _evolve(session: Session, run: Run, evaluator: Evaluator) -> None:
 
     session.screen.introduce(run)
     with session.screen.progress(run) as watch:
-        ended = carry_on(run, evaluator, session.stop, watch, session.skip_poison)
+        ended = carry_on(run, evaluator, session.stop, watch, session.screen.warn if session.skip_poison else None)
     if not ended.finished:
         session.screen.say(f"stopped at generation {ended.state.generation}; carry on with:")
         session.screen.say(f"    evoplastic resume {ended.folder.path}")

@@ -64,15 +64,15 @@ class Ledger:
         self._returned.append(chunk)
 
     def died_in(self, chunk: range) -> int | None:
-        """Take back, job by job, a chunk in which a worker died; return a place that has now killed MOST_DEATHS."""
+        """Take back, job by job, a chunk in which a worker died; return a place that alone has killed MOST_DEATHS."""
         for place in chunk:
             if self._rows[place] is None:
-                self._deaths[place] += 1
+                self._deaths[place] += len(chunk) == 1  # of several nobody knows which it was
                 self._returned.append(range(place, place + 1))
         return next((place for place in chunk if self._deaths[place] >= MOST_DEATHS), None)
 
     def deaths(self, place: int) -> int:
-        """Return how many workers died in a chunk with this place."""
+        """Return how many workers died of this place alone."""
         return self._deaths[place]
 
 

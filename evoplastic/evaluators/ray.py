@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import ray
 from numpy.typing import NDArray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import ActorDiedError, OutOfMemoryError, RayError, RayTaskError, WorkerCrashedError
 
 from evoplastic.evaluators.contract import Abandoned, Job, Measure, Placement, Poisoned
 from evoplastic.evaluators.ledger import Ledger
@@ -30,7 +30,8 @@ from evoplastic.strategies.contract import Candidates
 
 AHEAD = 2  # chunks with a worker, the first of them under way
 LATE, LATE_SECONDS = 2.0, 0.1  # times its expected seconds, and so many more, until a chunk goes to a second worker
-HUNG, HUNG_SECONDS = 20.0, 60.0  # times its expected seconds, and at least so many, until its worker is given up
+HUNG, HUNG_SECONDS = 20.0, 60.0  # times the usual seconds, and at least so many, until a chunk's worker is given up
+DEATHS = (ActorDiedError, OutOfMemoryError, WorkerCrashedError)  # of a worker; other errors may be the network's
 WARN_SECONDS = 60.0  # between warnings that nobody is there to work
 
 
@@ -50,8 +51,9 @@ class Ticket:
 
     evaluation: Evaluation
     chunk: range
-    issued: float
+    issued: float  # when
     expected: float  # seconds until it is done, those of the chunks before it included; 0: nobody knows
+    begun: float = 0.0  # when it became its worker's first
     copied: bool = False  # given to a second worker
 
 
@@ -79,7 +81,7 @@ class RayWorkers:
     ):
         self._abandon, self._tell = abandon, tell
         self._cluster = Cluster(placement)
-        self._crew: Crew[Ticket] = Crew(self._cluster, problem, placement.workers, self._lost)
+        self._crew: Crew[Ticket] = Crew(self._cluster, problem, placement.workers, self._lost, tell)
         self._current: Evaluation | None = None
         self._seconds_per_job: float | None = None
         self._counts = Counts()
@@ -88,6 +90,8 @@ class RayWorkers:
 
     def evaluate(self, candidates: Candidates, jobs: Sequence[Job], measure: Measure = "score") -> NDArray[np.float64]:
         while not self._cluster.answers(look_now=True):  # Ray would end this process over a put without a head
+            if self._abandon():
+                raise Abandoned
             time.sleep(LISTEN_SECONDS)
         evaluation = self._current = Evaluation(Ledger(len(jobs)), ray.put(candidates), jobs, measure)
         while not evaluation.ledger.finished:
@@ -134,7 +138,7 @@ class RayWorkers:
     def _issue(self, hand: Hand[Ticket], evaluation: Evaluation, chunk: range) -> None:
         ahead = sum(len(ticket.chunk) for ticket in hand.tickets) + len(chunk)
         ticket = Ticket(evaluation, chunk, time.monotonic(), ahead * (self._seconds_per_job or 0.0))
-        hand.tickets.append(ticket)
+        self._hold(hand, [*hand.tickets, ticket])
         jobs = evaluation.jobs[chunk.start : chunk.stop]
         ref = hand.actor.live.remote(evaluation.candidates, evaluation.measure, jobs)
         self._crew.wait_for(ref, lambda ref: self._answered(hand, ticket, ref))
@@ -160,34 +164,43 @@ class RayWorkers:
         try:
             rows, seconds = ray.get(ref)
         except RayTaskError:
-            hand.tickets.remove(ticket)
+            self._hold(hand, [other for other in hand.tickets if other is not ticket])
             if ticket.evaluation is self._current:
                 raise  # an error in a life
-        except RayError:
-            self._crew.lose(hand)
+        except RayError as error:
+            self._crew.lose(hand, isinstance(error, DEATHS))
         else:
-            if ticket in hand.tickets:
-                hand.tickets.remove(ticket)
+            self._hold(hand, [other for other in hand.tickets if other is not ticket])
             self._counts.busy += seconds
             self._learn(seconds / len(ticket.chunk))
             ticket.evaluation.ledger.put(ticket.chunk, rows)
 
+    def _hold(self, hand: Hand[Ticket], tickets: list[Ticket]) -> None:
+        """Put these into a worker's hands; it is at the first."""
+        if tickets and tickets[0] not in hand.tickets[:1]:
+            tickets[0].begun = time.monotonic()
+        hand.tickets = tickets
+
     def _learn(self, seconds_per_job: float) -> None:
         """Remember how long a job takes; at once if it is less, for a worker's first chunk also loads the kernels."""
         known = self._seconds_per_job
-        slower = known is not None and seconds_per_job > known
-        self._seconds_per_job = 0.8 * known + 0.2 * seconds_per_job if slower and known else seconds_per_job
+        slower = known and seconds_per_job > known
+        self._seconds_per_job = 0.8 * known + 0.2 * seconds_per_job if known and slower else seconds_per_job
 
-    def _lost(self, hand: Hand[Ticket], blameless: bool) -> None:
-        """A worker died: its chunks go to others, and the one it died in is to blame unless its whole node went."""
+    def _lost(self, hand: Hand[Ticket], died: bool) -> None:
+        """A worker is lost: its chunks go to others, and if it died of itself the first of them is under suspicion."""
         self._counts.restarts += 1
         tickets, hand.tickets = hand.tickets, []
-        wanted = [ticket for ticket in tickets if ticket.evaluation is self._current]
+        wanted = [
+            ticket
+            for ticket in tickets
+            if ticket.evaluation is self._current and ticket.evaluation.ledger.wants(ticket.chunk)
+        ]
         self._counts.retried_chunks += len(wanted)
         self._losses.append(sum(len(ticket.chunk) for ticket in wanted))
         for ticket in wanted:
             ledger, jobs = ticket.evaluation.ledger, ticket.evaluation.jobs
-            if blameless or ticket is not tickets[0]:
+            if not died or ticket is not tickets[0]:
                 ledger.give_back(ticket.chunk)
                 continue
             killer = ledger.died_in(ticket.chunk)
@@ -199,9 +212,10 @@ class RayWorkers:
         now, working = time.monotonic(), self._crew.working
         for hand in working:
             first = hand.tickets[0] if hand.tickets else None
-            if first and now - first.issued > max(HUNG_SECONDS, HUNG * first.expected):
+            usual = self._seconds_per_job
+            if first and usual and now - first.begun > max(HUNG_SECONDS, HUNG * usual * len(first.chunk)):
                 self._counts.timeouts += 1
-                self._crew.lose(hand)
+                self._crew.lose(hand, died=True)
         self._counts.present += len(working) * (now - self._watched)
         self._watched = now
         if self._losses:

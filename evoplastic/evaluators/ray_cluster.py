@@ -13,8 +13,10 @@ import secrets
 import shutil
 import socket
 import tempfile
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from evoplastic.evaluators.threads import available_cores
 from evoplastic.jit import PACKAGE
 from evoplastic.tasks.specs import spec_folder
 
+LOCAL = "local"  # the address of a Ray of our own, also where the environment names another
 KNOCK_SECONDS = 1.0  # between looks at the head
 LOST_SECONDS = 20.0  # of silence, after which the cluster is given up; Ray itself would end this process after 60
 _ANSWER_SECONDS = 5.0  # to wait for a connection
@@ -38,14 +41,15 @@ class Cluster:
         import ray
 
         self._ray = ray
+        self.joined = _address(placement) is not None
         self._entered = not ray.is_initialized()
         if self._entered:
             _connect(_address(placement), placement.workers or available_cores())
         self._head = _host_and_port(ray.get_runtime_context().gcs_address)
         self._looked = 0.0
         self._silent_since: float | None = None
-        cpus = int(sum(cpus for cpus in self.nodes().values()))
-        if cpus < (placement.workers or 1):
+        cpus = sum(self.nodes().values())  # none at all may be a head whose nodes are still to come
+        if cpus < (placement.workers or 0):
             self.close()
             raise UserError(f"the Ray cluster has {cpus} CPUs, --workers asks for {placement.workers}; ask for fewer")
 
@@ -117,7 +121,9 @@ def brief(error: BaseException, most: int = 300) -> str:
 
 
 def _address(placement: Placement) -> str | None:
-    return placement.address or os.environ.get("RAY_ADDRESS")
+    """Return where to join a cluster, None to start one."""
+    address = placement.address or os.environ.get("RAY_ADDRESS")
+    return None if address == LOCAL else address
 
 
 def _check_reachable(address: str) -> None:
@@ -137,10 +143,32 @@ def _connect(address: str | None, cpus: int) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="evoplastic-") as folder:
             shipped = {"py_modules": [ship(folder)]}
-            ray.init(**place, runtime_env=shipped, log_to_driver=False, logging_level=logging.ERROR)
+            _in_a_lasting_thread(
+                lambda: ray.init(**place, runtime_env=shipped, log_to_driver=False, logging_level=logging.ERROR)
+            )
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = f"joined at {address}" if address else "started"
         raise UserError(f"Ray could not be {where}: {brief(error)}") from error
+
+
+def _in_a_lasting_thread(work: Callable[[], object]) -> None:
+    """Do `work` in another thread, and keep that thread.
+
+    In the main thread Ray would put a handler of its own in the place of ours, and SIGTERM would end this process in
+    the middle of starting others. What it starts dies with the thread that started it, so the thread stays.
+    """
+    logging.getLogger("ray").setLevel(logging.ERROR)  # it warns that it has set no handler
+    done: Future[object] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+        threading.Event().wait()
+
+    threading.Thread(target=run, name="ray", daemon=True).start()
+    done.result()
 
 
 def ship(folder: str | Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -24,11 +23,10 @@ def shared_cluster(placement: Placement) -> Iterator[Shared]:
     set_out(placement)
     import ray  # reads what was set out
 
-    joined = bool(placement.address or os.environ.get("RAY_ADDRESS"))
     cluster = Cluster(placement)
     try:
         shared = Shared(ray.get_runtime_context().gcs_address, sum(cluster.nodes().values()))
-        if joined:
+        if cluster.joined:
             cluster.close()  # a connection that does nothing would end this process if the cluster went away
         yield shared
     finally:
