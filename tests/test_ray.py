@@ -197,6 +197,8 @@ def test_a_run_whose_head_is_killed_says_so_and_goes_on_with_another_to_the_same
     doomed = start_cluster(2)
     driver = start(on_ray(tmp_path, doomed.address))
     wait_for_generations(tmp_path / "run", 3, driver)
+    doomed.head_node.kill_gcs_server(check_alive=False)  # first: without its own daemon Ray may end the driver at once
+    time.sleep(2.0)
     doomed.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
     said, _ = driver.communicate(timeout=100)
     assert driver.returncode == 2 and "has not answered for 20 s and is given up" in said, said

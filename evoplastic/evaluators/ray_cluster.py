@@ -1,8 +1,8 @@
 """A Ray cluster of our own or one to join: what is shipped to it, which nodes it has, whether it is still there.
 
 Ray is the engine; here is only what it leaves to its users. The package is shipped with the run, so nodes need the
-libraries but not evoplastic. `ray.nodes()` and the like block for a minute and then end the process when the head is
-gone, so the head's door is knocked at before each such call.
+libraries but not evoplastic. When the head is gone, `ray.nodes()` and the like block for a minute and then end the
+process; when this node's own daemon is gone, `ray.put` ends it at once. So both doors are knocked at before such calls.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class Cluster:
         if self._entered:
             _connect(_address(placement), placement.workers or available_cores())
         self._head = _host_and_port(ray.get_runtime_context().gcs_address)
+        self._doors = [self._head, self._daemon()]
         self._looked = 0.0
         self._silent_since: float | None = None
         cpus = sum(self.nodes().values())  # none at all may be a head whose nodes are still to come
@@ -60,11 +61,11 @@ class Cluster:
         return {node: count for node, count in sorted(cpus.items()) if count}
 
     def answers(self, look_now: bool = False) -> bool:
-        """Return whether the head is there, looking at most every KNOCK_SECONDS; UserError once it is given up."""
+        """Return whether the cluster is there, looking at most every KNOCK_SECONDS; UserError once it is given up."""
         now = time.monotonic()
         if look_now or now - self._looked >= KNOCK_SECONDS:
             self._looked = now
-            if _is_open(self._head):
+            if all(map(_is_open, self._doors)):
                 self._silent_since = None
             elif self._silent_since is None:
                 self._silent_since = now
@@ -74,6 +75,12 @@ class Cluster:
                     "is given up; what was reached is saved, carry the run on with resume where there is a cluster"
                 )
         return self._silent_since is None
+
+    def _daemon(self) -> tuple[str, int]:
+        """Return where this node's daemon listens."""
+        here = self._ray.get_runtime_context().get_node_id()
+        (node,) = (node for node in self._ray.nodes() if node["NodeID"] == here)
+        return node["NodeManagerAddress"], node["NodeManagerPort"]
 
     def close(self) -> bool:
         """Leave the cluster if we joined it, end it if it is of our own; return whether that was so.
