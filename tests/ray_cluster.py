@@ -60,7 +60,7 @@ def kill_one(workers):
     return 0
 
 
-def wait_until(happened, seconds=60):
+def wait_until(happened, seconds=120):
     give_up = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < give_up, "waited in vain"

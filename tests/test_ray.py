@@ -200,7 +200,7 @@ def test_a_run_whose_head_is_killed_says_so_and_goes_on_with_another_to_the_same
     doomed.head_node.kill_gcs_server(check_alive=False)  # first: without its own daemon Ray may end the driver at once
     time.sleep(2.0)
     doomed.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
-    said, _ = driver.communicate(timeout=100)
+    said, _ = driver.communicate(timeout=200)
     assert driver.returncode == 2 and "has not answered for 20 s and is given up" in said, said
     assert "Traceback" not in said
     done = subprocess.run(on_ray(tmp_path, cluster.address), capture_output=True, text=True)
@@ -439,7 +439,7 @@ def test_a_signal_during_start_up_leaves_no_process(tmp_path, number, sight):
 
     wait_until(seen)
     os.killpg(driver.pid, number) if number == signal.SIGINT else driver.send_signal(number)
-    said, _ = driver.communicate(timeout=100)
+    said, _ = driver.communicate(timeout=200)
     assert driver.returncode == 130, said
     assert "Traceback" not in said
     wait_until(lambda: not still_there(below))
