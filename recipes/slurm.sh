@@ -25,7 +25,7 @@ export RAY_USAGE_STATS_ENABLED=0 RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300
 driver=$(mktemp) # holds the process that is to be told, once there is one
 
 tell() {
-    until [ -s "$driver" ]; do sleep 1; done
+    while [ ! -s "$driver" ] && kill -0 "${step:-$$}" 2> /dev/null; do sleep 1; done
     kill -USR1 "$(cat "$driver")" 2> /dev/null || true
 }
 trap 'tell &' USR1

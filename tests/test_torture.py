@@ -29,7 +29,7 @@ import numpy as np
 import pytest
 from conftest import PACKAGE, child
 from test_checkpoints import same
-from test_cli import RUN, Process, lines, snapshot
+from test_cli import RUN, lines, process, snapshot
 from test_evolution import tiny
 from test_launch import files, stop_after
 
@@ -44,6 +44,8 @@ from evoplastic.launch import carry_on, load_run, note_resume, resume_difference
 from evoplastic.lock import RunLock
 from evoplastic.runs import RunFolder
 from evoplastic.stop import StopRequest
+
+__all__ = ["process"]  # a fixture
 
 GENERATIONS = 3
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -670,20 +672,6 @@ def test_a_pickle_as_task_spec_is_refused_in_one_sentence(tmp_path, trap):
 
 
 LONG = "strategy.population=300"
-
-
-@pytest.fixture
-def process():
-    """Return a starter of command lines in processes of their own, which end with the test."""
-    started = []
-
-    def start(*words):
-        started.append(Process(*words))
-        return started[-1]
-
-    yield start
-    for running in started:
-        running.kill()
 
 
 @pytest.fixture

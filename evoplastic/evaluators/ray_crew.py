@@ -161,7 +161,7 @@ class Crew(Generic[T]):
         try:
             self.prepared.append({"node": node[:8], **ray.get(ref)})
         except RayTaskError:  # an error in a life, not in the cluster
-            del self._nodes[node]
+            self._nodes.pop(node, None)  # it may also have gone meanwhile
             raise
         except RayError as error:
             self._failed(node, error)
