@@ -68,6 +68,11 @@ def resident_mb(pid):
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
 
 
+def generations_of(folder):
+    metrics = folder / "metrics.jsonl"
+    return metrics.read_bytes().count(b"\n") if metrics.exists() else 0
+
+
 def test_workers_and_drivers_killed_twenty_times_in_200_generations_change_no_bit(tmp_path, monkeypatch):
     changes = ("strategy.population=128", "validation.every=20", "problem.network.units=15", "evaluation.lives=1")
     settings = [f"--set={setting}" for setting in changes]
@@ -81,6 +86,8 @@ def test_workers_and_drivers_killed_twenty_times_in_200_generations_change_no_bi
     try:
         while kills < 20:
             driver = subprocess.Popen(killing, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            reached = generations_of(folder)
+            ray_cluster.wait_until(lambda reached=reached: generations_of(folder) > reached + 1)  # it is at work
             for _ in range(moments.randint(2, 6)):  # workers, then the driver
                 time.sleep(moments.uniform(0.5, 2.0))
                 kills += ray_cluster.kill_one(moments.sample(alive := ray_cluster.workers(), len(alive)))
