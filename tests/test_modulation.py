@@ -9,12 +9,16 @@ from evoplastic.modulation.contract import Outcome, every_step, memory, modulate
 from evoplastic.modulation.loss import LossSettings
 from evoplastic.modulation.network import NetworkControlledSettings
 from evoplastic.modulation.none import UnmodulatedSettings
+from evoplastic.modulation.reward import RewardSettings
 
 PLACES = {"modulator": range(1, 3)}
 PUBLISHED = LossSettings().build(PLACES)
 SINGLE = LossSettings(baseline="single").build(PLACES)
 NETWORK = NetworkControlledSettings().build(PLACES)
 NONE = UnmodulatedSettings().build(PLACES)
+REWARD = RewardSettings().build(PLACES)
+REWARD_PER_TYPE = RewardSettings(baseline="per_type").build(PLACES)
+BARE_REWARD = RewardSettings(baseline="none").build(PLACES)
 
 
 def told(modulation, outcomes, rates=None):
@@ -51,6 +55,36 @@ def test_better_than_expected_is_positive():
     assert better > 0 > worse
 
 
+def test_reward_factor_is_the_improvement_over_the_baseline():
+    # Rbar: 0 -> .02 -> .068; m = R - Rbar, with the baseline before its update
+    expected = [0.2, 0.5 - 0.02, 1.0 - 0.068]
+    np.testing.assert_allclose(told(REWARD, [(0.8, 0), (0.5, 0), (0.0, 0)])[:, 0], expected, rtol=1e-5)
+
+
+def test_reward_of_a_type_is_compared_with_that_type_s_only_where_that_is_told():
+    between = [(0.8, 3), (0.1, 0), (0.9, 2), (0.5, 3)]
+    assert told(REWARD_PER_TYPE, between)[-1, 0] == told(REWARD_PER_TYPE, [(0.8, 3), (0.5, 3)])[-1, 0]
+    np.testing.assert_array_equal(told(REWARD, between), told(REWARD, [(loss, 0) for loss, _ in between]))
+
+
+def test_more_reward_than_expected_is_positive():
+    earned = [(0.4, 0)] * 30
+    better, worse = (told(REWARD, [*earned, (loss, 0)])[-1, 0] for loss in (0.2, 0.6))
+    assert better > 0 > worse
+
+
+def test_reward_without_a_baseline_is_the_factor():
+    np.testing.assert_allclose(told(BARE_REWARD, [(0.8, 0), (0.5, 1), (1.0, 0)])[:, 0], [0.2, 0.5, 0.0], rtol=1e-6)
+
+
+def test_only_a_baseline_per_type_is_privileged_to_know_the_stimuli():
+    baselines = ("single", "per_type", "none")
+    single, per_type, none = (RewardSettings(baseline=baseline).told("the outcome") for baseline in baselines)
+    assert per_type.endswith("over a baseline per trial type: it knows which stimuli were shown.")
+    assert single == "The rule is told the outcome, as reward over one baseline for all trials."
+    assert none == "The rule is told the outcome, as reward without a baseline."
+
+
 def test_network_controls_its_own_factor_and_pays_for_jumps():
     rates = [[9, 0.5, 0.1, 9], [9, -0.2, 0.4, 9], [9, -0.2, 0.4, 9]]
     factors, costs = told(NETWORK, [(1.0, 0)] * 3, rates).T
@@ -63,13 +97,14 @@ def test_unmodulated_factor_is_one():
 
 
 @pytest.mark.parametrize(
-    ("modulation", "at_every_step"), [(PUBLISHED, False), (SINGLE, False), (NETWORK, True), (NONE, False)]
+    ("modulation", "at_every_step"),
+    [(PUBLISHED, False), (SINGLE, False), (NETWORK, True), (NONE, False), (REWARD, False)],
 )
 def test_only_the_network_acts_at_every_step(modulation, at_every_step):
     assert every_step(modulation) == at_every_step
 
 
-@pytest.mark.parametrize("modulation", [PUBLISHED, SINGLE, NETWORK, NONE])
+@pytest.mark.parametrize("modulation", [PUBLISHED, SINGLE, NETWORK, NONE, REWARD, REWARD_PER_TYPE, BARE_REWARD])
 def test_strength_scales_the_factor_and_nothing_else(modulation):
     outcomes, rates = [(0.8, 0), (0.5, 0), (0.1, 0)], [[0, 0.5, 0.1, 0], [0, -0.2, 0.4, 0], [0, 0.1, 0.1, 0]]
     whole = told(modulation, outcomes, rates)
@@ -78,11 +113,12 @@ def test_strength_scales_the_factor_and_nothing_else(modulation):
     np.testing.assert_array_equal(cut[:, 1], whole[:, 1])
 
 
-@pytest.mark.parametrize("modulation", [PUBLISHED, SINGLE])
-def test_baseline_of_a_faultless_learner_never_becomes_subnormal(modulation):
+@pytest.mark.parametrize(("modulation", "later_loss"), [(PUBLISHED, 0.0), (SINGLE, 0.0), (REWARD, 1.0)])
+def test_a_baseline_that_decays_never_becomes_subnormal(modulation, later_loss):
     remembered, modulators = memory(modulation, 4), np.zeros(1, np.float32)
     for trial in range(1200):
-        modulate(modulation, remembered, Outcome(np.float32(trial == 0), 0), np.zeros(4, np.float32), modulators)
+        loss = later_loss if trial else 1.0 - later_loss
+        modulate(modulation, remembered, Outcome(np.float32(loss), 0), np.zeros(4, np.float32), modulators)
         for value in (remembered[0], modulators[0]):
             assert value == 0 or abs(value) >= np.finfo(np.float32).smallest_normal, f"after trial {trial}"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evoplastic.jit import kernel
-from evoplastic.polynomials import log, sincos_turn, tanh
+from evoplastic.polynomials import exp, log, sincos_turn, tanh
 
 TINY, HUGE = np.finfo(np.float32).smallest_normal, np.finfo(np.float32).max
 
@@ -13,6 +13,12 @@ TINY, HUGE = np.finfo(np.float32).smallest_normal, np.finfo(np.float32).max
 def tanh_of_each(x, out):
     for i in range(x.shape[0]):
         out[i] = tanh(x[i])
+
+
+@kernel
+def exp_of_each(x, out):
+    for i in range(x.shape[0]):
+        out[i] = exp(x[i])
 
 
 @kernel
@@ -55,9 +61,29 @@ def test_tanh_of_the_extremes(x, y):
     assert tanh(np.float32(x)) == pytest.approx(y, abs=5e-7)
 
 
-@pytest.mark.parametrize("function", [tanh, tanh.py_func])
-def test_tanh_of_nan_is_nan(function):
+@pytest.mark.parametrize("function", [tanh, tanh.py_func, exp, exp.py_func])
+def test_nan_stays_nan(function):
     assert np.isnan(function(np.float32(np.nan)))
+
+
+def test_exp_is_relatively_exact_to_5e_7_between_its_limits():
+    x = np.concatenate([NUMBERS[np.abs(NUMBERS) <= 80], np.linspace(-80, 80, 1_000_001, dtype=np.float32)])
+    assert np.abs(each(exp_of_each, x) / np.exp(x.astype(float)) - 1).max() < 5e-7
+
+
+@pytest.mark.parametrize(("x", "y"), [(80, 80), (-80, -80), (HUGE, 80), (-HUGE, -80), (np.inf, 80), (-np.inf, -80)])
+def test_exp_of_the_extremes_is_a_normal_number(x, y):
+    assert exp(np.float32(x)) == pytest.approx(np.exp(y), rel=5e-7)
+    assert TINY <= exp(np.float32(x)) <= HUGE
+
+
+def test_exp_of_zero_is_one():
+    assert exp(np.float32(0.0)) == exp(np.float32(-0.0)) == 1
+
+
+def test_exp_has_the_same_bits_in_plain_python():
+    x = np.linspace(-90, 90, 10_001, dtype=np.float32)
+    np.testing.assert_array_equal(each(exp_of_each, x), [exp.py_func(value) for value in x])
 
 
 @pytest.mark.parametrize("x", [POSITIVE, ROUND_ONE], ids=["all", "round one"])
@@ -83,7 +109,7 @@ def test_sincos_turn_is_exact_to_5e_7():
     assert np.abs(out - [np.sin(angle), np.cos(angle)]).max() < 5e-7
 
 
-@pytest.mark.parametrize("function", [tanh, log])
+@pytest.mark.parametrize("function", [tanh, exp, log])
 def test_results_are_float32(function):
     assert isinstance(function.py_func(np.float32(0.3)), np.float32)
     function(np.float32(0.3))

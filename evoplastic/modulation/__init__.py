@@ -3,9 +3,11 @@
 from evoplastic.modulation.loss import LossSettings
 from evoplastic.modulation.network import NetworkControlledSettings
 from evoplastic.modulation.none import UnmodulatedSettings
+from evoplastic.modulation.reward import RewardSettings
 
 MODULATIONS = {
     "loss": LossSettings,
     "network_controlled": NetworkControlledSettings,
     "none": UnmodulatedSettings,
+    "reward": RewardSettings,
 }
