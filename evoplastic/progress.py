@@ -73,9 +73,14 @@ class Screen:
             yield lambda done: status.update(f"{what}: {done.replace('_', ' ')} done")
 
     def table(self, rows: Sequence[Sequence[str]]) -> None:
-        """Print rows of cells, the first row as the header; a narrow terminal wraps lines and loses no number."""
-        label, *widths = (max(map(len, column)) for column in zip(*rows))
-        for number, row in enumerate(rows):
+        """Print rows of cells, the first row as the header; a narrow terminal wraps lines and loses no number.
+
+        A column that is empty under its head is left out.
+        """
+        labels, *columns = zip(*rows)
+        filled = [labels, *(column for column in columns if any(column[1:]))]
+        label, *widths = (max(map(len, column)) for column in filled)
+        for number, row in enumerate(zip(*filled)):
             cells = [row[0].ljust(label), *(cell.rjust(width) for cell, width in zip(row[1:], widths))]
             self._console.print("  ".join(cells).rstrip(), style="bold" if number == 0 else None, markup=False)
 

@@ -1,12 +1,14 @@
 """Evaluation: the promised object, controls that do what their names say, and lives that can be compared in pairs."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from evoplastic.analysis.evaluation import (
     EvaluationRequest,
+    activity_alone,
     choose_tasks,
     condition_names,
     evaluate,
@@ -14,13 +16,14 @@ from evoplastic.analysis.evaluation import (
     rows,
 )
 from evoplastic.analysis.figures import run_figures
-from evoplastic.analysis.statistics import FEWEST_UNITS
+from evoplastic.analysis.statistics import FEWEST_UNITS, share
 from evoplastic.config import read_config
 from evoplastic.errors import UserError
 from evoplastic.evaluators.threads import Threads
 from evoplastic.evolution import Search, evolve
-from evoplastic.problems.contract import METRIC
+from evoplastic.problems.contract import METRIC, Life
 from evoplastic.problems.lesions import LESIONS
+from evoplastic.progress import Screen
 from evoplastic.random import Purpose
 
 TINY = [
@@ -201,9 +204,76 @@ def test_training_tasks_alone_leave_the_withheld_score_empty():
 
 
 def test_learning_through_activity_is_noted(monkeypatch):
-    monkeypatch.setattr("evoplastic.analysis.evaluation.ACTIVITY_ALONE", 0.0)
+    monkeypatch.setattr("evoplastic.analysis.evaluation.ACTIVITY_ALONE", -1.0)
     noted = evaluated(tiny(), "plasticity_off", lives=1)["notes"]
     assert len(noted) == 1 and "on dms and dnms" in noted[0] and noted[0].endswith("learning through activity.")
+
+
+def test_what_activity_alone_may_reach_lies_between_chance_and_the_oracle():
+    assert activity_alone({"chance": 0.5, "oracle": 1.0}) == 0.54
+    assert activity_alone({"chance": 0.0, "oracle": 1.0}) == 0.08
+
+
+class Maze:
+    """A problem of one task without a negation, whose trials score anything; a learner's trials `reached` on average.
+
+    What is not about scores it has from a real problem.
+    """
+
+    columns = ("fitness", "score")
+    tasks, withheld, withholding = ("maze",), (), "nothing withheld"
+    chance, random_policy, oracle, scored_trials = 0.0, 0.0, 1.0, 60
+    reached = {"evolved": 0.8, "generation_0": -0.4, "plasticity_off": 0.3}
+
+    def __init__(self, real):
+        self.layout, self.lesions, self.privileged, self.marks = real.layout, real.lesions, real.privileged, real.marks
+
+    def pairs(self, tasks):
+        return []
+
+    def test_lives(self, purpose, path, lives):
+        return {"maze": [Life(purpose, (*path, life), "maze") for life in range(lives)]}
+
+    def course(self, genotype, life):
+        newborn = np.array_equal(genotype, self.layout.initial())
+        mean = self.reached.get(life.lesion, self.reached["generation_0" if newborn else "evolved"])
+        return mean + np.random.default_rng(life.path).normal(0.0, 2.0, 100)
+
+
+@pytest.fixture
+def maze():
+    search = tiny()
+    return lived(replace(search, problem=Maze(search.problem)), "plasticity_off", lives=FEWEST_UNITS)
+
+
+def test_a_single_task_of_another_metric_is_evaluated(maze):
+    result = maze.result
+    assert (result["metric"], result["oracle_exceeded"]) == ("score", True)
+    assert result["gain_over_generation_0"]["training"]["mean"] == pytest.approx(1.2)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert headline(result).endswith("+1.20 [1.20, 1.20] on training tasks.")
+
+
+def test_without_pairs_learning_through_activity_is_told_of_the_training_tasks(maze, monkeypatch):
+    kept = maze.result["conditions"]["plasticity_off"]["training"]["mean"]
+    assert maze.result["notes"] == [
+        f"Plasticity off keeps {share(kept)} on the training tasks: learning through activity."
+    ]
+    monkeypatch.setitem(Maze.reached, "plasticity_off", -0.3)
+    search = tiny()
+    assert not evaluated(replace(search, problem=Maze(search.problem)), "plasticity_off")["notes"]
+
+
+def test_a_table_without_withheld_tasks_has_no_column_for_them(maze, capsys):
+    Screen().table([("score", "training tasks", "withheld tasks", "worst training task", "lives"), *rows(maze.result)])
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["score", "training", "tasks", "worst", "training", "task", "lives"]
+    assert [line.split()[-1] for line in lines] == ["10", "10", "10", ".00", "1.00"]
+
+
+def test_a_single_task_of_another_metric_can_be_drawn(tmp_path, maze):
+    run_figures(tmp_path, [], maze.result | {"generation": 2}, maze.curves)
+    assert "Better than generation 0 on maze" in (tmp_path / "tasks.svg").read_text()
 
 
 def test_privileged_information_is_named():

@@ -45,10 +45,10 @@ def evaluation(lives: int = 12, withheld: bool = True, means=MEANS) -> dict:
         "generation": 40,
         "trials_scored": SCORED,
         "chance": 0.5,
-        "conditions": {
-            name: parts(interval, values) | {"withheld_pairs": [{"tasks": held}] if withheld else []}
-            for name, values in of.items()
-        },
+        "oracle": 1.0,
+        "oracle_exceeded": False,
+        "withheld": held,
+        "conditions": {name: parts(interval, values) for name, values in of.items()},
         "gain_over_generation_0": parts(paired, of["evolved"], of["generation_0"]),
         "lost_by_lesion": {name: parts(paired, of["evolved"], of[name]) for name in lesions},
     }
@@ -67,6 +67,8 @@ def courses(lives: int = 12, withheld: bool = True, end: float = 0.85) -> dict:
         "trials_scored": SCORED,
         "marks": {10: "plasticity starts", 55: "noise off"},
         "chance": 0.5,
+        "oracle": 1.0,
+        "oracle_exceeded": False,
         "conditions": {
             name: {"training": course(last, seed), "withheld": course(last, seed + 9) if withheld else None}
             for seed, (name, last) in enumerate(ends.items())
@@ -174,6 +176,38 @@ def test_runs_without_records_validation_or_withheld_tasks_are_drawn(tmp_path, m
     assert len(run_figures(tmp_path, metrics, evaluation(2, withheld), courses(2, withheld))) == 8
 
 
+SCORE = {"metric": "score", "chance": 0.0, "oracle": 1.0, "oracle_exceeded": True}
+
+
+def ends(result: dict, curves: dict) -> list[tuple[float, float]]:
+    """Return where the metric's axis begins and ends in each picture."""
+    over_time = figures._progress([], result), figures._learning(curves)
+    in_rows = figures._conditions(result), figures._tasks(result)
+    return [figure.axes[0].get_ylim() for figure in over_time] + [figure.axes[0].get_xlim() for figure in in_rows]
+
+
+@pytest.mark.parametrize("evolved", [0.85, 0.995])
+def test_accuracies_are_drawn_from_below_chance_to_perfection_whatever_an_interval_says(evolved):
+    assert ends(evaluation(means=MEANS | {"evolved": evolved}), courses(end=evolved)) == [(0.4, 1.005)] * 4
+
+
+def test_the_axis_of_another_metric_reaches_from_below_its_chance_to_above_its_oracle():
+    assert ends(evaluation() | SCORE, courses() | SCORE) == [(-0.2, 1.01)] * 4
+
+
+def test_scores_worse_than_chance_and_better_than_the_oracle_are_drawn_whole():
+    means = MEANS | {"evolved": 1.15, "generation_0": -0.33, "plasticity_off": -7.3}
+    drawn = ends(evaluation(means=means) | SCORE, courses(end=1.3) | SCORE)
+    np.testing.assert_allclose(drawn, [(-0.2, 1.2), (-0.2, 1.4), (-7.4, 1.2), (-0.4, 1.2)])
+
+
+@pytest.mark.parametrize(("lowest", "ticks"), [(0.45, 7), (0.05, 11), (-0.3, 14), (-40.0, 14)])
+def test_ticks_do_not_crowd(lowest, ticks):
+    axes = figures._conditions(evaluation(means=MEANS | {"plasticity_off": lowest})).axes[0]
+    shown = [tick for tick in axes.get_xticks() if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]]
+    assert 4 <= len(shown) <= ticks
+
+
 def test_titles_say_what_intervals_show():
     assert title(figures._progress(records(), evaluation())) == "Evolution finds networks that learn"
     assert title(figures._learning(courses())) == "Evolved networks learn within a lifetime"
@@ -201,6 +235,12 @@ def test_titles_claim_nothing_of_networks_that_learned_no_more_than_generation_0
 def test_plasticity_is_not_needed_where_activity_alone_stays_above_chance():
     through_activity = MEANS | {"plasticity_off": 0.7}
     assert title(figures._conditions(evaluation(means=through_activity))) == "What each condition scores"
+
+
+def test_what_plasticity_off_may_keep_depends_on_chance_and_oracle():
+    for kept, claim in ((0.05, "Learning needs plasticity"), (0.3, "What each condition scores")):
+        result = evaluation(means=MEANS | {"plasticity_off": kept}) | SCORE
+        assert title(figures._conditions(result)) == claim
 
 
 def test_labels_at_line_ends_do_not_overlap():

@@ -1,4 +1,4 @@
-"""What all pictures share: paper and ink, the scales of a metric between 0 and 1, and labels beside what they label."""
+"""What all pictures share: paper and ink, the scales of a metric, and labels beside what they label."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MultipleLocator
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from evoplastic.analysis.evaluation import GENERATION_0
@@ -19,6 +19,7 @@ from evoplastic.problems.contract import PLASTICITY_OFF
 COLOURS = {"training": "#0072B2", "withheld": "#009E73", PLASTICITY_OFF: "#D55E00", GENERATION_0: "#868D93"}
 INK, SOFT, FAINT = "#22272B", "#5F676D", "#E3E6E8"
 DPI = 200
+_MARGIN = 0.01  # above the oracle, of its distance from chance
 STYLE: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same
     "font.size": 10.0,
@@ -50,19 +51,20 @@ def canvas(
     return figure
 
 
-def frame(axes: Axes, chance: float, ylabel: str, xlabel: str, last: float) -> None:
+def frame(axes: Axes, facts: dict[str, Any], ylabel: str, xlabel: str, last: float) -> None:
     """Set the scales of the metric over time [0, last] and draw the line of chance."""
-    lowest = min(0.4, float(np.floor(axes.dataLim.y0 * 10)) / 10)
-    axes.set(xlim=(-0.012 * last, 1.012 * last), ylim=(lowest, 1.005), xlabel=xlabel, ylabel=ylabel)
+    chance, ends = facts["chance"], _limits(facts, axes.dataLim.y0, axes.dataLim.y1)
+    axes.set(xlim=(-0.012 * last, 1.012 * last), ylim=ends, xlabel=xlabel, ylabel=ylabel)
     axes.axhline(chance, color=SOFT, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
     if ylabel:
         _note(axes, (last, chance), "chance", (0, -3), ha="right", va="top")
     _grid(axes, "y")
 
 
-def frame_rows(axes: Axes, heights: Array, names: Sequence[str], chance: float, xlabel: str) -> None:
+def frame_rows(axes: Axes, facts: dict[str, Any], heights: Array, names: Sequence[str], xlabel: str) -> None:
     """Set the scales of a row per name over the metric and draw the line of chance."""
-    axes.set(xlim=(min(0.4, float(np.floor(axes.dataLim.x0 * 10)) / 10), 1.005), xlabel=xlabel)
+    chance = facts["chance"]
+    axes.set(xlim=_limits(facts, axes.dataLim.x0, axes.dataLim.x1), xlabel=xlabel)
     axes.set_ylim(heights.min() - 0.6, heights.max() + 0.6)
     axes.set_yticks(heights, names, color=INK)
     axes.spines["left"].set_visible(False)
@@ -71,9 +73,21 @@ def frame_rows(axes: Axes, heights: Array, names: Sequence[str], chance: float, 
     _grid(axes, "x")
 
 
+def _limits(facts: dict[str, Any], lowest: float, highest: float) -> tuple[float, float]:
+    """Return the ends of the metric's axis: below chance and above the oracle, further out where the data are.
+
+    Where no trial exceeded the oracle there is nothing better, so an interval that reaches beyond is cut there.
+    """
+    chance, oracle = facts["chance"], facts["oracle"]
+    scale = oracle - chance
+    low = min(chance - 0.2 * scale, float(np.floor(lowest * 5 / scale)) * scale / 5)
+    high = oracle + _MARGIN * scale
+    return low, max(high, float(np.ceil(highest * 5 / scale)) * scale / 5) if facts["oracle_exceeded"] else high
+
+
 def _grid(axes: Axes, axis: Literal["x", "y"]) -> None:
     scale = getattr(axes, f"{axis}axis")
-    scale.set_major_locator(MultipleLocator(0.1))
+    scale.set_major_locator(MaxNLocator(12, steps=[1, 2, 5, 10]))
     scale.set_major_formatter(lambda value, _: share(value))
     axes.grid(axis=axis, color=FAINT, linewidth=0.7)
     axes.set_axisbelow(True)
@@ -100,10 +114,11 @@ def column(axes: Axes, inches: float, head: str, heights: Array, means: Sequence
     axes.annotate(head, (1, heights.max() + 0.6), (72 * inches, 3), xycoords=across, va="bottom", **look)
 
 
-def mark(axes: Axes, trial: int, text: str, offset: float) -> None:
-    """Mark a trial with a vertical line and a text beside it."""
+def mark(axes: Axes, facts: dict[str, Any], trial: int, text: str, offset: float) -> None:
+    """Mark a trial with a vertical line and, at the top of the framed axes, a text beside it."""
+    height = axes.get_ylim()[1] - _MARGIN * (facts["oracle"] - facts["chance"])
     axes.axvline(trial, color=SOFT, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
-    _note(axes, (trial, 1.0), text, (offset, -2), ha="left" if offset > 0 else "right", va="top")
+    _note(axes, (trial, height), text, (offset, -2), ha="left" if offset > 0 else "right", va="top")
 
 
 def _note(axes: Axes, place: tuple[float, float], text: str, offset: tuple[float, float], **look: Any) -> None:

@@ -1,9 +1,9 @@
-"""What a genome is worth: its accuracy beside the controls without which that number says little.
+"""What a genome is worth: its score beside the controls without which that number says little.
 
 Every condition (the evolved genome, the genome of generation 0, one lesion each) lives the same lives: life l has its
 own stimuli and noise, shared by all tasks and all conditions. So differences are paired by life, and the unit of
-replication is the life: its training score is the mean over the training tasks. A withheld task is always scored
-with its negation, for a response that is blind to feedback is right on the pair exactly half the time.
+replication is the life: its training score is the mean over the training tasks. A withheld task that has a negation
+is always scored with it, for a response that is blind to feedback is right on the pair exactly half the time.
 
 Lives are lived once, and their metric is kept trial by trial: a score is the mean over the last scored trials, a
 learning curve the same numbers before that mean.
@@ -27,7 +27,7 @@ from evoplastic.strategies.contract import Fixed
 
 FORMAT, VERSION = "evoplastic.evaluate", 1
 EVOLVED, GENERATION_0 = "evolved", "generation_0"
-ACTIVITY_ALONE = 0.54  # pair mean with plasticity off above which it is called learning
+ACTIVITY_ALONE = 0.08  # of the way from chance to the oracle: what plasticity off keeps beyond is called learning
 
 Array = NDArray[np.float64]
 Pair = tuple[str, str]
@@ -84,12 +84,14 @@ def evaluate(
     for name in condition_names(problem, request.controls):
         courses[name] = _live(search, center, evaluator, request, chosen, name)
         done(name)
-    measured = {"lives": request.lives, **_measured(problem)}
+    measured = {"lives": request.lives, **_measured(problem, courses.values())}
     addressed = {"seed": search.config.seed, "evaluation_seed": request.seed, "genome": "center"}
     scores = {name: _scores(lived, problem.scored_trials) for name, lived in courses.items()}
     curves = {name: _curve(lived, chosen) for name, lived in courses.items()}
+    compared = _compared(scores, chosen)
+    notes = _notes(compared["conditions"], activity_alone(measured), bool(problem.pairs(problem.tasks)))
     return Evaluated(
-        {"format": FORMAT, "version": VERSION, **addressed, **measured, **_compared(scores, chosen)},
+        {"format": FORMAT, "version": VERSION, **addressed, **measured, **compared, "notes": notes},
         {**measured, "marks": dict(problem.marks), "conditions": curves},
     )
 
@@ -114,9 +116,14 @@ def choose_tasks(problem: Problem, tasks: Sequence[str] | None = None) -> Chosen
     return Chosen(training, withheld, problem.pairs(training), problem.pairs(withheld))
 
 
+def activity_alone(measured: dict[str, Any]) -> float:
+    """Return the score with plasticity off above which a genome is said to learn through activity."""
+    return float(measured["chance"] + ACTIVITY_ALONE * (measured["oracle"] - measured["chance"]))
+
+
 def rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
     """Return the table of an `evaluate` object: label, training, withheld, worst training task, n."""
-    held = {task for pair in result["conditions"][EVOLVED]["withheld_pairs"] for task in pair["tasks"]}
+    held, evolved = set(result["withheld"]), result["conditions"][EVOLVED]
     table: list[tuple[str, ...]] = []
     for name, condition in result["conditions"].items():
         scores = _text(condition["training"]), _text(condition["withheld"]), _worst(condition, held)
@@ -124,7 +131,8 @@ def rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
     bounds = {"chance": result["chance"], "random policy": result["random_policy"], "oracle": result["oracle"]}
     for label, bound in bounds.items():
         if label != "random policy" or bound != result["chance"]:
-            table.append((label, share(bound), share(bound), share(bound), ""))
+            cells = (share(bound) if evolved[part] else "" for part in ("training", "withheld"))
+            table.append((label, *cells, share(bound), ""))
     return table
 
 
@@ -136,14 +144,16 @@ def headline(result: dict[str, Any]) -> str:
     return f"Gain over generation 0, paired by life (n = {result['lives']}): {told}."
 
 
-def _measured(problem: Problem) -> dict[str, Any]:
+def _measured(problem: Problem, lived: Iterable[Courses]) -> dict[str, Any]:
     """Return what is measured, the scores of who knows nothing or everything, and what the learner is told."""
+    courses = [course for tasks in lived for course in tasks.values()]
     return {
         "metric": problem.columns[METRIC],
         "trials_scored": problem.scored_trials,
         "chance": problem.chance,
         "random_policy": problem.random_policy,
         "oracle": problem.oracle,
+        "oracle_exceeded": any(bool((course > problem.oracle).any()) for course in courses),  # in some trial
         "withheld": list(problem.withheld),
         "fold": problem.withholding,
         "privileged": problem.privileged,
@@ -176,7 +186,7 @@ def _compared(scores: dict[str, Scores], chosen: Chosen) -> dict[str, Any]:
     table = {name: _condition(lived, chosen) for name, lived in scores.items()}
     behind = {name: _difference(scores[EVOLVED], lived, chosen) for name, lived in scores.items() if name != EVOLVED}
     gain = behind.pop(GENERATION_0)
-    return {"conditions": table, "gain_over_generation_0": gain, "lost_by_lesion": behind, "notes": _notes(table)}
+    return {"conditions": table, "gain_over_generation_0": gain, "lost_by_lesion": behind}
 
 
 def _mean_over(scores: Scores, tasks: Iterable[str]) -> Array | None:
@@ -185,28 +195,28 @@ def _mean_over(scores: Scores, tasks: Iterable[str]) -> Array | None:
     return np.mean(values, axis=0) if values else None
 
 
-def _condition(accuracy: Scores, chosen: Chosen) -> dict[str, Any]:
+def _condition(scores: Scores, chosen: Chosen) -> dict[str, Any]:
     return {
-        "training": _json(interval, _mean_over(accuracy, chosen.training)),
-        "withheld": _json(interval, _mean_over(accuracy, chosen.withheld)),
-        "tasks": {task: interval(accuracy[task]).to_json() for task in chosen.tasks},
-        "withheld_pairs": [_pair(accuracy, pair) for pair in chosen.withheld_pairs],
-        "training_pairs": [_pair(accuracy, pair) for pair in chosen.training_pairs],
+        "training": _json(interval, _mean_over(scores, chosen.training)),
+        "withheld": _json(interval, _mean_over(scores, chosen.withheld)),
+        "tasks": {task: interval(scores[task]).to_json() for task in chosen.tasks},
+        "withheld_pairs": [_pair(scores, pair) for pair in chosen.withheld_pairs],
+        "training_pairs": [_pair(scores, pair) for pair in chosen.training_pairs],
     }
 
 
-def _pair(accuracy: Scores, pair: Pair) -> dict[str, Any]:
+def _pair(scores: Scores, pair: Pair) -> dict[str, Any]:
     """Return a task and its negation: their mean, and how far the genome leans to one of the two."""
-    one, other = accuracy[pair[0]], accuracy[pair[1]]
+    one, other = scores[pair[0]], scores[pair[1]]
     mean = interval((one + other) / 2).to_json()
     return {"tasks": list(pair), **mean, "lean": abs(float(one.mean() - other.mean()))}
 
 
-def _difference(accuracy: Scores, other: Scores, chosen: Chosen) -> dict[str, Any]:
+def _difference(scores: Scores, other: Scores, chosen: Chosen) -> dict[str, Any]:
     return {
-        "training": _json(paired, _mean_over(accuracy, chosen.training), _mean_over(other, chosen.training)),
-        "withheld": _json(paired, _mean_over(accuracy, chosen.withheld), _mean_over(other, chosen.withheld)),
-        "tasks": {task: paired(accuracy[task], other[task]).to_json() for task in chosen.tasks},
+        "training": _json(paired, _mean_over(scores, chosen.training), _mean_over(other, chosen.training)),
+        "withheld": _json(paired, _mean_over(scores, chosen.withheld), _mean_over(other, chosen.withheld)),
+        "tasks": {task: paired(scores[task], other[task]).to_json() for task in chosen.tasks},
     }
 
 
@@ -214,17 +224,22 @@ def _json(summary: Callable[..., Interval], *values: Array | None) -> dict[str, 
     return None if values[0] is None else summary(*values).to_json()
 
 
-def _notes(table: dict[str, Any]) -> list[str]:
-    """Return what a reader of the table should know, in sentences."""
-    notes = []
+def _notes(table: dict[str, Any], lean: float, in_pairs: bool) -> list[str]:
+    """Return what a reader of the table should know, in sentences.
+
+    Plasticity off is judged by its pair means where tasks come in pairs, for there it may lean to one of the two, else
+    by its mean over the training tasks.
+    """
     lesioned = table.get(PLASTICITY_OFF)
-    pairs = lesioned["withheld_pairs"] + lesioned["training_pairs"] if lesioned else []
-    kept = [
-        f"{share(pair['mean'])} on {' and '.join(pair['tasks'])}" for pair in pairs if pair["mean"] > ACTIVITY_ALONE
-    ]
-    if kept:
-        notes.append(f"Plasticity off keeps {', '.join(kept)}: learning through activity.")
-    return notes
+    if lesioned is None:
+        return []
+    if in_pairs:
+        pairs = lesioned["withheld_pairs"] + lesioned["training_pairs"]
+        means = {" and ".join(pair["tasks"]): pair["mean"] for pair in pairs}
+    else:
+        means = {"the training tasks": lesioned["training"]["mean"]} if lesioned["training"] else {}
+    kept = [f"{share(mean)} on {tasks}" for tasks, mean in means.items() if mean > lean]
+    return [f"Plasticity off keeps {', '.join(kept)}: learning through activity."] if kept else []
 
 
 def _text(value: dict[str, Any] | None) -> str:

@@ -31,7 +31,7 @@ from evoplastic.analysis.canvas import (
     line,
     mark,
 )
-from evoplastic.analysis.evaluation import ACTIVITY_ALONE, EVOLVED, GENERATION_0
+from evoplastic.analysis.evaluation import EVOLVED, GENERATION_0, activity_alone
 from evoplastic.analysis.statistics import FEWEST_UNITS, interval, paired, share
 from evoplastic.files import write_together
 from evoplastic.problems.contract import PLASTICITY_OFF
@@ -65,7 +65,7 @@ def run_figures(
 
 
 def _progress(metrics: list[dict[str, Any]], result: dict[str, Any]) -> Figure:
-    """Accuracy by generation: of the population while it evolves, of its center on fresh lives."""
+    """The metric by generation: of the population while it evolves, of its center on fresh lives."""
     gain, evolved = result["gain_over_generation_0"], result["conditions"][EVOLVED]
     learns = any(_positive(gain[part]) for part in PARTS)
     title = "Evolution finds networks that learn" if learns else f"{_metric(result)} over generations"
@@ -82,13 +82,13 @@ def _progress(metrics: list[dict[str, Any]], result: dict[str, Any]) -> Figure:
             points.append((now, evolved[part]["mean"]))
             labels.append((evolved[part]["mean"], f"{name} {share(evolved[part]['mean'])}", COLOURS[part]))
         line(axes, points, COLOURS[part], linewidth=1.8, marker=MARKERS[part], markersize=4.5)
-    frame(axes, result["chance"], _metric(result), "Generation", max([now, 1, *(place for place, _ in population)]))
+    frame(axes, result, _metric(result), "Generation", max([now, 1, *(place for place, _ in population)]))
     label_ends(axes, labels)
     return figure
 
 
 def _learning(curves: dict[str, Any]) -> Figure:
-    """Accuracy by trial within a life, of evolved networks, generation 0 and, if it was lived, plasticity off."""
+    """The metric by trial within a life, of evolved networks, generation 0 and, if it was lived, plasticity off."""
     conditions, lives = curves["conditions"], curves["lives"]
     parts = [part for part in PARTS if conditions[EVOLVED][part] is not None]
     trials = conditions[EVOLVED][parts[0]].shape[1]
@@ -104,9 +104,9 @@ def _learning(curves: dict[str, Any]) -> Figure:
             points = _draw_course(axes, conditions[name][part], colour)
             labels.append((points[-1][1], name.replace("_", " "), colour))
         axes.set_title(PARTS[part].capitalize(), loc="left", fontsize=10.5, color=COLOURS[part], pad=8)
-        frame(axes, curves["chance"], _metric(curves) if part == parts[0] else "", "Trial", trials)
+        frame(axes, curves, _metric(curves) if part == parts[0] else "", "Trial", trials)
         for trial, text in curves["marks"].items():
-            mark(axes, trial, text, 4 if trial < trials / 2 else -4)
+            mark(axes, curves, trial, text, 4 if trial < trials / 2 else -4)
         if part == parts[-1]:
             label_ends(axes, labels)
         else:
@@ -115,7 +115,7 @@ def _learning(curves: dict[str, Any]) -> Figure:
 
 
 def _conditions(result: dict[str, Any]) -> Figure:
-    """Accuracy under every condition, on training and on withheld tasks."""
+    """The metric under every condition, on training and on withheld tasks."""
     conditions = result["conditions"]
     parts = [part for part in PARTS if conditions[EVOLVED][part]]
     title = "Learning needs plasticity" if _needs_plasticity(result, parts) else "What each condition scores"
@@ -130,18 +130,19 @@ def _conditions(result: dict[str, Any]) -> Figure:
             dot(axes, condition[part], height, COLOURS[part], MARKERS[part])
         means = [condition[part]["mean"] for condition in conditions.values()]
         column(axes, 0.45 + 0.8 * place, PARTS[part].replace(" ", "\n"), heights, means, COLOURS[part])
-    frame_rows(axes, heights, [name.replace("_", " ") for name in conditions], result["chance"], _metric(result))
+    frame_rows(axes, result, heights, [name.replace("_", " ") for name in conditions], _metric(result))
     return figure
 
 
 def _tasks(result: dict[str, Any]) -> Figure:
-    """Accuracy on each task, from generation 0 to the evolved genome; the lowest ones if there are many."""
+    """The metric on each task, from generation 0 to the evolved genome; the lowest ones if there are many."""
     before, after = (result["conditions"][name]["tasks"] for name in (GENERATION_0, EVOLVED))
-    held = [task for pair in result["conditions"][EVOLVED]["withheld_pairs"] for task in pair["tasks"]]
+    held = [task for task in after if task in result["withheld"]]
     better = sum(_positive(gain) for gain in result["gain_over_generation_0"]["tasks"].values())
     shown = sorted(after, key=lambda task: after[task]["mean"])[:MOST_TASKS][::-1]
     ordered = [task for task in shown if task not in held] + [task for task in shown if task in held]
-    title = f"Better than generation 0 on {better} of {len(after)} tasks" if better else "From generation 0 to evolved"
+    where = f"{better} of {len(after)} tasks" if len(after) > 1 else shown[0]
+    title = f"Better than generation 0 on {where}" if better else "From generation 0 to evolved"
     green = "; green tasks were withheld" if held else ""
     about = f"{_metric(result)} over the last {result['trials_scored']} trials, {_replication(result)}{green}."
     figure = canvas(7.4, 1.95 + 0.29 * len(ordered), title, about, left=1.65, right=2.05)
@@ -155,12 +156,12 @@ def _tasks(result: dict[str, Any]) -> Figure:
         dot(axes, after[task], height, colour, "o")
     column(axes, 0.6, "generation 0", heights, [before[task]["mean"] for task in ordered], COLOURS[GENERATION_0])
     column(axes, 1.5, "evolved", heights, [after[task]["mean"] for task in ordered], INK)
-    frame_rows(axes, heights, ordered, result["chance"], _metric(result))
+    frame_rows(axes, result, heights, ordered, _metric(result))
     return figure
 
 
 def _draw_course(axes: Axes, course: Array, colour: str) -> list[tuple[float, float]]:
-    """Draw accuracy (lives, trials) by bins of trials and return the points of its line."""
+    """Draw the metric (lives, trials) by bins of trials and return the points of its line."""
     width = _bin(course.shape[1])
     starts = np.arange(0, course.shape[1] - width + 1, width)
     bins = [interval(course[:, start : start + width].mean(axis=1)) for start in starts]
@@ -182,9 +183,10 @@ def _learned(curves: dict[str, Any], part: str) -> bool:
 
 
 def _needs_plasticity(result: dict[str, Any], parts: Iterable[str]) -> bool:
-    """Return whether plasticity off loses accuracy, by interval, and leaves no more than a lean."""
+    """Return whether plasticity off scores less, by interval, and leaves no more than a lean."""
     lesioned, lost = (result[table].get(PLASTICITY_OFF) for table in ("conditions", "lost_by_lesion"))
-    return bool(lost) and all(_positive(lost[part]) and lesioned[part]["mean"] <= ACTIVITY_ALONE for part in parts)
+    lean = activity_alone(result)
+    return bool(lost) and all(_positive(lost[part]) and lesioned[part]["mean"] <= lean for part in parts)
 
 
 def _metric(facts: dict[str, Any]) -> str:

@@ -290,7 +290,7 @@ def _show(session: Session, result: dict[str, Any]) -> None:
 
     if session.as_json:
         print(json.dumps(result, allow_nan=False), file=session.out)
-    table = [("accuracy", "training tasks", "withheld tasks", "worst training task", "lives"), *rows(result)]
+    table = [(result["metric"], "training tasks", "withheld tasks", "worst training task", "lives"), *rows(result)]
     session.screen.table(table)
     withheld = (
         f"Withheld {', '.join(result['withheld'])}: {result['fold']}." if result["withheld"] else "Nothing withheld."

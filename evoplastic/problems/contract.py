@@ -1,7 +1,8 @@
 """What a problem is to evolution and analysis: genotypes in, scores out, and what a reader of the scores should know.
 
 A problem has named tasks. A life of a genotype ends on one of them, lived trial by trial; the reported metric is a
-share between 0 and 1, higher is better, and its mean over the last `scored_trials` trials is the life's score.
+number, higher is better, whose values for chance, a random policy and an oracle are known, with chance below the
+oracle. Its mean over the last `scored_trials` trials is the life's score; a single trial may lie anywhere.
 Nothing of networks, rules or truth tables shows.
 """
 
@@ -86,7 +87,7 @@ class Problem(Protocol):
         """Trials of a tested task at which something changes for the learner, each with its label."""
 
     def pairs(self, tasks: Collection[str]) -> list[tuple[str, str]]:
-        """Return each task of `tasks` with its negation where that is one of them too, each pair once."""
+        """Return each task of `tasks` with its negation where that is one of them too, each pair once; may be []."""
 
     def training_life(self, generation: int, pair: int) -> Life:
         """Return the life that the members of `pair` live in `generation`."""
