@@ -15,9 +15,11 @@ import evoplastic
 from evoplastic.modulation.loss import LossSettings
 from evoplastic.modulation.network import NetworkControlledSettings
 from evoplastic.modulation.none import UnmodulatedSettings
+from evoplastic.modulation.reward import RewardSettings
 from evoplastic.networks.leaky import LeakySettings
 from evoplastic.networks.roles import place
 from evoplastic.rollout import live
+from evoplastic.rules.hebbian import HebbianSettings
 from evoplastic.rules.node_perturbation import NodePerturbationSettings
 from evoplastic.tasks.boolean_settings import BooleanSettings, LevelSettings, PeriodSettings
 from evoplastic.tasks.truth_tables import Tables
@@ -34,6 +36,8 @@ MODULATIONS = {
     "loss": LossSettings(baseline="single"),
     "network": NetworkControlledSettings(),
     "none": UnmodulatedSettings(),
+    "reward per type": RewardSettings(baseline="per_type"),
+    "reward": RewardSettings(baseline="single"),
 }
 
 
@@ -61,16 +65,6 @@ def structs(life: naive.Life) -> Structs:
     """Return the structs that run `life`, built from the settings of a run file."""
     trials = life.trials * (1 if life.newborn_blocks else len(life.tables))
     network = LeakySettings(units=len(life.innate), tau_ms=life.tau, dt_ms=life.dt, initial_potential=life.start)
-    rule = NodePerturbationSettings(
-        eta=life.eta,
-        clip=life.clip,
-        trace_tau_ms=life.trace_tau,
-        probability=life.probability,
-        amplitude=life.amplitude,
-        unperturbed_ms=life.unperturbed,
-        burn_in_trials=life.burn_in,
-        quiet_trials=life.quiet,
-    )
     names = [f"task{number}" for number in range(len(life.tables))]
     periods = ("stimulus", "gap", "delay", "response", "pause", "feedback", "rest")
     task = BooleanSettings(
@@ -87,11 +81,26 @@ def structs(life: naive.Life) -> Structs:
     lesions = {"shuffled": np.int64(life.shuffled), "reset_activity": np.int64(life.reset_activity)}
     return Structs(
         network.build(life.innate.T, life.gain.T),
-        rule.build(life.dt, trials),
+        rule_of(life).build(life.dt, trials),
         MODULATIONS[life.modulation].build(network.places()),
         task._replace(**lesions),
         np.uint64(life.key),
         life.trials * len(life.tables),
+    )
+
+
+def rule_of(life: naive.Life) -> HebbianSettings | NodePerturbationSettings:
+    """Return the settings of a life's rule."""
+    both = {"eta": life.eta, "trace_tau_ms": life.trace_tau, "burn_in_trials": life.burn_in}
+    if life.rule == "hebbian":
+        return HebbianSettings(**both, bound=life.bound)
+    return NodePerturbationSettings(
+        **both,
+        clip=life.clip,
+        probability=life.probability,
+        amplitude=life.amplitude,
+        unperturbed_ms=life.unperturbed,
+        quiet_trials=life.quiet,
     )
 
 

@@ -4,8 +4,8 @@ Dense float64 vector algebra in the papers' notation: matrices are [post, pre], 
 explicit list, and nothing is lazy, sparse, padded or skipped. Only the addresses of random draws follow the kernels,
 because addresses are a promise: see `philox`, `stimulus`, `earlier_trial` and `perturbations`.
 
-Source of the equations: Miconi 2023, "Learning to acquire novel cognitive tasks with evolution, plasticity and
-meta-meta-learning".
+Sources of the equations: Miconi 2023, "Learning to acquire novel cognitive tasks with evolution, plasticity and
+meta-meta-learning"; for the Hebbian rule Miconi, Rawal, Clune, Stanley 2019, "Backpropamine".
 """
 
 import math
@@ -91,15 +91,17 @@ class Life:
     feedback_level: float = 3.0
     echo_level: float = 3.0
     bias_level: float = 1.0
-    # node perturbation
+    # node perturbation, or hebbian, which is neither clipped nor perturbed
+    rule: str = "node perturbation"
     eta: float = 1.0
+    bound: float = 1.0  # of hebbian plastic weights
     clip: float = 0.02
     probability: float = 0.1
     amplitude: float = 0.5
     unperturbed: float = 40.0
     burn_in: int = 2
     quiet: int = 2
-    # third factor: loss per type, loss, network or none
+    # third factor: loss per type, loss, reward per type, reward, network or none
     modulation: str = "loss per type"
     baseline_rate: float = 0.1
     smoothness: float = 0.27
@@ -209,7 +211,7 @@ class Lifetime:
         life = self.life
         xi = np.zeros((life.steps, len(life.innate)))
         last_age = life.trials if life.newborn_blocks else len(self.loss)
-        if age < last_age - life.quiet:
+        if life.rule != "hebbian" and age < last_age - life.quiet:
             first_step = round(life.unperturbed / life.dt)
             drawn = (life.key, trial, len(life.innate), life.steps, first_step, life.probability, life.amplitude)
             for step, neuron, size in perturbations(*drawn):
@@ -246,7 +248,10 @@ class Lifetime:
             self.y[roles["response"]] = 0.0
 
     def traced(self, E, xi, y_before, y):
-        """E <- (1 - dt / tau_E) (E + xi y_before')"""
+        """E <- (1 - dt / tau_E) (E + xi y_before'), or hebbian E <- (1 - dt / tau_E) E + dt / tau_E y y_before'"""
+        if self.life.rule == "hebbian":
+            mixing = self.life.dt / self.life.trace_tau
+            return (1 - mixing) * E + mixing * np.outer(y, y_before)
         return (1 - self.life.dt / self.life.trace_tau) * (E + np.outer(xi, y_before))
 
     def fed_back(self, trial, own):
@@ -258,15 +263,25 @@ class Lifetime:
         return 1 - self.correct[earlier] if self.life.binary else self.loss[earlier]
 
     def third_factor(self, loss, kind):
-        """m = -L_k (L - L_k), then L_k <- (1 - rate) L_k + rate L"""
-        k = kind if self.life.modulation == "loss per type" else 0
-        m = -self.baselines[k] * (loss - self.baselines[k])
-        self.baselines[k] += self.life.baseline_rate * (loss - self.baselines[k])
+        """m = -L_k (L - L_k), then L_k <- (1 - rate) L_k + rate L; or m = R - R_k, R = 1 - L, then R_k likewise"""
+        k = kind if self.life.modulation.endswith("per type") else 0
+        if self.life.modulation.startswith("reward"):
+            told = 1 - loss
+            m = told - self.baselines[k]
+        else:
+            told = loss
+            m = -self.baselines[k] * (loss - self.baselines[k])
+        self.baselines[k] += self.life.baseline_rate * (told - self.baselines[k])
         return m
 
     def consolidate(self, age, m):
+        """P <- P + clip(eta m E), or hebbian P <- clip(P + eta m E, -bound, bound)"""
+        change = self.life.eta * m * self.E
         if age >= self.life.burn_in:
-            self.P = self.P + self.clipped(self.life.eta * m * self.E)
+            self.P = self.bounded(self.P + change) if self.life.rule == "hebbian" else self.P + self.clipped(change)
 
     def clipped(self, change):
         return np.clip(change, -self.life.clip, self.life.clip)
+
+    def bounded(self, weights):
+        return np.clip(weights, -self.life.bound, self.life.bound)

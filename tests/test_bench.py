@@ -42,7 +42,7 @@ def result():
 def test_the_promised_keys_are_there(result):
     assert set(result) >= KEYS
     assert set(result["step_over_bare"]) == {"median", "p10", "p90", "rounds"}
-    assert set(result["rules"]) == {"fixed", "node_perturbation"}
+    assert set(result["rules"]) == {"fixed", "hebbian", "node_perturbation"}
 
 
 def test_a_lifetime_counts_all_its_steps(result):

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from conftest import small_life, structs
 
+from evoplastic.errors import UserError
 from evoplastic.networks.contract import rest
 from evoplastic.rules import RULES
 from evoplastic.rules.contract import accumulate, begin_exploring, consolidate, explore, newborn
 from evoplastic.rules.fixed import FixedSettings
+from evoplastic.rules.hebbian import HebbianSettings
 from evoplastic.rules.node_perturbation import NodePerturbationSettings
 
 STEPS = 19
@@ -154,6 +156,74 @@ def test_published_settings_become_the_published_numbers():
     assert (rule.first_step, rule.burn_in, rule.quiet_from) == (2, 31, 381)
     numbers = [rule.eta, rule.clip, rule.decay, rule.amplitude, rule.gap]
     np.testing.assert_allclose(numbers, [0.03, 0.01, 0.98, 0.5, 1 / np.log(0.9)], rtol=1e-6)
+
+
+# ---- hebbian
+
+
+def hebbian(**changes):
+    """Return a network of 17 units and a Hebbian rule."""
+    network, _ = body()
+    return network, HebbianSettings(**changes).build(20.0, 12)
+
+
+def test_the_hebbian_trace_is_the_running_mean_of_products_of_before_and_after():
+    network, rule = hebbian(trace_tau_ms=80.0)
+    traces, activity = newborn(rule, network, STEPS), rest(network)
+    units = len(network.innate)
+    rates = np.random.default_rng(1).normal(size=(STEPS + 1, units)).astype(np.float32)
+    mean = np.zeros((units, units))
+    for step in range(STEPS):
+        activity.before[:units], activity.rates[:units] = rates[step], rates[step + 1]
+        accumulate(rule, traces, step, activity)
+        mean = 0.75 * mean + 0.25 * np.outer(rates[step], rates[step + 1])
+        np.testing.assert_allclose(traces.trace[:units, :units], mean, rtol=1e-4, atol=1e-6)
+
+
+def test_a_hebbian_trace_outlasts_the_trial():
+    network, rule = hebbian()
+    traces = newborn(rule, network, STEPS)
+    traces.trace[:] = 0.5
+    begin_exploring(rule, traces, np.uint64(7), 1, 1, STEPS)
+    explore(rule, traces, 0, rest(network))
+    assert (traces.trace == 0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("m", "expected"),
+    [
+        (0.5, [[0.35, -0.5], [0.0, 0.0]]),  # P + eta m E = [[.2, .1], [0, 0]] + .3 * .5 * E, within .5
+        (-1.0, [[-0.1, 0.5], [0.0, 0.0]]),
+        (0.0, [[0.2, 0.1], [0.0, 0.0]]),
+    ],
+)
+def test_hebbian_consolidation_by_hand(m, expected):
+    network, rule = hebbian(eta=0.3, bound=0.5)
+    traces = newborn(rule, network, STEPS)
+    traces.trace[:2, :2] = [[1.0, -4.0], [0.0, 0.0]]
+    plastic = np.zeros_like(network.innate)
+    plastic[0, :2] = 0.2, 0.1
+    wrote = consolidate(rule, traces, 2, plastic, np.array([m], np.float32))
+    np.testing.assert_allclose(plastic[:2, :2], expected, rtol=1e-6)
+    assert wrote == (m != 0)
+
+
+@pytest.mark.parametrize(("age", "writes"), [(0, False), (1, False), (2, True)])
+def test_no_hebbian_weight_is_written_before_the_burn_in_is_over(age, writes):
+    network, rule = hebbian(burn_in_trials=2)
+    traces = newborn(rule, network, STEPS)
+    traces.trace[:] = 1.0
+    plastic = np.zeros_like(network.innate)
+    assert consolidate(rule, traces, age, plastic, np.ones(1, np.float32)) == writes == plastic.any()
+    assert HebbianSettings(burn_in_trials=2).marks(12) == {2: "plasticity starts"}
+
+
+def test_a_hebbian_trace_shorter_than_a_step_is_refused():
+    with pytest.raises(UserError, match=r"problem\.rule\.trace_tau_ms must be at least .*dt_ms = 20\.0, got 10"):
+        HebbianSettings(trace_tau_ms=10.0).build(20.0, 12)
+
+
+# ---- all rules
 
 
 def test_a_fixed_network_writes_nothing():
