@@ -236,11 +236,13 @@ def _explain(message: str, raw: Mapping[str, Any]) -> str:
     """Return msgspec's message as one sentence: the key's full path, what was got, what is known there."""
     problem, _, path = message.partition(" - at `$")
     where = path.strip("`").removeprefix(".")
-    kind, value = _look_up(re.split(r"\.(?=\w)", where) if where else (), raw)
+    kind, value = _look_up(re.findall(r"\[[^]]*\]|[^.[\]]+", where), raw)
     unknown = re.match(r"Object contains unknown field `(.*)`", problem, re.DOTALL)
     if unknown:
-        struct = _struct(kind, value)
         full = f"{where}.{unknown[1]}" if where else unknown[1]
+        if kind is None:
+            return f"unknown key {full!r}"
+        struct = _struct(kind, value)
         known = [*([struct.tag_field] if struct.tag else []), *(field.encode_name for field in struct.fields)]
         return f"unknown key {full!r}{nearest(unknown[1], known)} (known here: {', '.join(known)})"
     if isinstance(kind, msgspec.inspect.LiteralType) and isinstance(value, str):
@@ -255,11 +257,17 @@ def _look_up(keys: Iterable[str], value: Any) -> tuple[Any, Any]:
     """Return the type of what may stand at a path of a run file, and what does stand there in `value`."""
     kind: Any = msgspec.inspect.type_info(RunConfig)
     for key in keys:
+        items = [item.item_type for item in _structs(kind) if isinstance(item, msgspec.inspect.VarTupleType)]
+        if key.startswith("["):
+            if key == "[...]" or not items:  # a key of a table, which msgspec does not tell
+                return None, None
+            kind, value = items[0], value[int(key[1:-1])]
+            continue
         here = _struct(kind, value)
         fields = {field.encode_name: field.type for field in here.fields}
         if key == here.tag_field:
             fields[key] = msgspec.inspect.LiteralType(tuple(struct.tag for struct in _structs(kind)))
-        if key not in fields:  # an element, such as tables[...]
+        if key not in fields:
             return None, None
         kind, value = fields[key], value.get(key)
     return kind, value

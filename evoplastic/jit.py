@@ -189,7 +189,19 @@ def _warn_once(text: str) -> None:
 
 def kernel(function: F) -> F:
     """Compile `function` on its first call, without the GIL, cached on disk; no fastmath, so its bits are its own."""
-    dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
+    return _compiled(function, inlined=False)
+
+
+def inlined_kernel(function: F) -> F:
+    """As `kernel`, always built into the kernel that calls it: for small steps of a loop that runs in nanoseconds.
+
+    A call that stays a call passes every field of every array and counts references: three times the engine's step.
+    """
+    return _compiled(function, inlined=True)
+
+
+def _compiled(function: F, inlined: bool) -> F:
+    dispatcher = numba.njit(nogil=True, error_model="numpy", forceinline=inlined)(function)
     if not numba.config.DISABLE_JIT and Path(inspect.getfile(function)).resolve().is_relative_to(PACKAGE):
         dispatcher._cache = _KernelCache(function)
     return dispatcher  # type: ignore[no-any-return]
@@ -199,7 +211,8 @@ def open_function(stub: F) -> F:
     """Return a function whose body is the like-named method of its first argument's class.
 
     Compiled code resolves it by type at compile time, plain Python by type at call time. The method's parameter
-    names must equal the stub's. A class without the method cannot be compiled; contract tests say so first.
+    names must equal the stub's. A class without the method cannot be compiled; contract tests say so first. The body is
+    always built into its caller, which makes steps of small networks a third faster: a call would pass every field.
     """
     name = stub.__name__
 
@@ -210,7 +223,7 @@ def open_function(stub: F) -> F:
         return getattr(getattr(args[0], "instance_class", None), name, None)
 
     resolve.__signature__ = inspect.signature(stub)  # type: ignore[attr-defined]
-    overload(python, jit_options={"error_model": "numpy"})(resolve)
+    overload(python, jit_options={"error_model": "numpy", "forceinline": True})(resolve)
     return functools.update_wrapper(python, stub)  # type: ignore[return-value]
 
 

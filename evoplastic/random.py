@@ -73,6 +73,11 @@ STIMULI = np.uint64(1)
 NOISE = np.uint64(2)
 FEEDBACK = np.uint64(3)
 TASKS_OF_LIFE = np.uint64(4)
+INSTANCES = np.uint64(5)
+CODES = np.uint64(6)
+WORLD = np.uint64(7)
+CHANGES = np.uint64(8)
+FAMILY = np.uint64(9)
 
 _TO_UNIT = np.float32(2.0**-32)
 

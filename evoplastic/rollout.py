@@ -20,8 +20,10 @@ from evoplastic.tasks.contract import (
     collect,
     end_trial,
     feedback_step,
+    idle,
     kinds,
     outcome,
+    reads,
     resets_activity,
     steps_per_trial,
 )
@@ -41,6 +43,7 @@ def live(network, rule, modulation, task, key, plastic, scores):
     plastic[:] = np.float32(0.0)
     weights = network.innate.copy()
     modulators = np.zeros(1, np.float32)
+    state = idle(task)
     for trial in range(scores.shape[0]):
         age = age_at(task, trial)
         if age == 0 and trial > 0:
@@ -49,9 +52,9 @@ def live(network, rule, modulation, task, key, plastic, scores):
             remembered = memory(modulation, kinds(task))
             plastic[:] = np.float32(0.0)
             weights[:] = network.innate
-        elif resets_activity(task):
+        state = begin_trial(task, state, key, trial, scores)
+        if trial > 0 and resets_activity(task, state):
             activity = rest(network)
-        state = begin_trial(task, key, trial, scores)
         begin_exploring(rule, traces, key, trial, age, steps)
         cost = np.float32(0.0)
         for step in range(steps):
@@ -59,7 +62,8 @@ def live(network, rule, modulation, task, key, plastic, scores):
             activate(network, activity, weights)
             clamp(task, state, step, activity.rates)
             accumulate(rule, traces, step, activity)
-            state = collect(task, state, step, activity.rates)
+            if reads(task, step):
+                state = collect(task, state, step, activity.rates)
             if every_step(modulation) or step == feedback_step(task):
                 cost += modulate(modulation, remembered, outcome(task, state), activity.rates, modulators)
                 if consolidate(rule, traces, age, plastic, modulators):

@@ -28,7 +28,7 @@ ORDER = [  # each storey may use those before it
     {"runs", "checkpoints", "lock"},
     {"analysis"},
     {"launch", "sweeps", "groups", "fleet"},
-    {"api", "cli", "__main__", "bench", "plan", "progress"},
+    {"api", "cli", "__main__", "bench", "plan", "progress", "gym"},
 ]
 STOREY = {name: level for level, names in enumerate(ORDER) for name in names}
 # Beside the storeys: these know vectors only, nothing of networks.
@@ -38,6 +38,7 @@ ONLY_IN = {
     "ray": lambda part: part.startswith("evaluators/ray"),
     "matplotlib": lambda part: part.startswith("analysis/"),
     "cma": lambda part: part.startswith("strategies/"),
+    "gymnasium": lambda part: part.startswith("gym/"),
     "pickle": lambda part: False,
     "cloudpickle": lambda part: False,
     "shelve": lambda part: False,

@@ -88,25 +88,29 @@ def test_all_training_tasks_are_eligible_where_halves_do_not_alternate():
 
 
 @pytest.mark.parametrize("generation", [0, 1, 2, 3, 40, 42])
-def test_lives_draw_from_their_generation_s_half_and_from_all_of_it(generation, monkeypatch):
+def test_lives_draw_from_their_generation_s_half_and_from_all_of_it(generation):
     lives = problem(withheld=("dms",), alternate_halves=True)
-    drawn = []
-    monkeypatch.setattr(lives, "task_of", lambda names: drawn.extend(names))
-    for pair in range(200):
-        lives._task(lives.training_life(generation, pair))
+    drawn = [name for pair in range(200) for name in lives.tasks_of(lives.training_life(generation, pair))]
     assert set(drawn) == set(ODD if generation // 2 % 2 else EVEN)
 
 
-def test_a_test_life_ends_with_the_tested_task_after_training_tasks(monkeypatch):
+def test_a_test_life_ends_with_the_tested_task_after_training_tasks():
     lives = problem(withheld=("dms",), tasks_per_life=3)
-    monkeypatch.setattr(lives, "task_of", list)
     tested = lives.test_lives(Purpose.VALIDATION, (0,), 20)
     assert list(tested) == list(lives.settings.task.tables)
     for name in ("dms", "or"):
         for life in tested[name]:
-            *before, last = lives._task(life)
+            *before, last = lives.tasks_of(life)
             assert last == name and len(before) == 2 and not set(before) & {"dms", "dnms"}
-    assert [lives._task(life)[:-1] for life in tested["dms"]] == [lives._task(life)[:-1] for life in tested["or"]]
+    assert [lives.tasks_of(life)[:-1] for life in tested["dms"]] == [lives.tasks_of(life)[:-1] for life in tested["or"]]
+
+
+def test_reversal_alternates_a_task_and_its_negation_up_to_the_tested_one():
+    lives = problem(withheld=("dms",), tasks_per_life=3, reversal=True)
+    assert lives.tasks_of(lives.test_lives(Purpose.VALIDATION, (0,), 1)["dms"][0]) == ["dms", "dnms", "dms"]
+    for pair in range(20):
+        first, second, third = lives.tasks_of(lives.training_life(0, pair))
+        assert first == third and negation(lives.settings.task.tables[first]) == lives.settings.task.tables[second]
 
 
 # ---- the timeline
@@ -152,9 +156,9 @@ def test_silent_periods_may_be_left_out(name):
 @pytest.mark.parametrize(
     ("roles", "words"),
     [
-        ({"stimulus": 3}, r"needs stimulus units \[2\], got 3"),
-        ({"response": 1}, r"needs response units \[2\], got 1"),
-        ({"echo": 1}, r"needs echo units \[0, 2\], got 1"),
+        ({"stimulus": 1}, r"needs at least 2 stimulus units, got 1"),
+        ({"response": 1}, r"needs at least 2 response units, got 1"),
+        ({"echo": 1}, r"needs at least 2 echo units, got 1"),
     ],
 )
 def test_roles_that_the_task_cannot_use_are_refused(roles, words):
@@ -183,7 +187,7 @@ def test_several_tasks_a_life_score_each_task_s_last_trials(newborn):
     lives = problem(tasks_per_life=3, newborn_tasks=newborn)
     center = lives.layout.initial()
     life = lives.training_life(0, 0)
-    trials = lives._live(center, life)
+    trials = lives._live(center, life, lives.tasks_of(life))
     assert trials.shape[0] == 18
     expected = trials.reshape(3, 6, 3)[:, -4:, 1].mean()
     assert lives.score(center, life)[METRIC] == pytest.approx(expected)
@@ -193,6 +197,6 @@ def test_a_test_life_is_scored_on_its_tested_task_alone():
     lives = problem(tasks_per_life=3)
     center = lives.layout.initial()
     life = lives.test_lives(Purpose.EVALUATION, (0,), 1)["or"][0]
-    trials = lives._live(center, life)
+    trials = lives._live(center, life, lives.tasks_of(life))
     assert lives.score(center, life)[METRIC] == pytest.approx(trials[-4:, 1].mean())
     np.testing.assert_array_equal(lives.course(center, life), trials[-6:, 1])

@@ -133,8 +133,8 @@ MISTAKES = {
     "wrong type": ([*RUN, "--set", "strategy.sigma=wide"], "strategy.sigma: expected `float`, got 'wide'"),
     "odd population": ([*RUN, "--set", "strategy.population=5"], "population must be even"),
     "negative sigma": ([*RUN, "--set", "strategy.sigma=-1"], "strategy.sigma: expected `float` > 0.0, got -1"),
-    "unknown preset": (["run", "quickstrat"], "choose one of ['icml2023',"),
-    "unknown preset in bench": (["bench", "quickstrat"], "choose one of ['icml2023',"),
+    "unknown preset": (["run", "quickstrat"], "choose one of ['7x7-maze',"),
+    "unknown preset in bench": (["bench", "quickstrat"], "choose one of ['7x7-maze',"),
     "missing file": (["run", "missing.toml"], "run file missing.toml does not exist"),
     "unknown task": ([*RUN, "--set", "problem.task.withheld=['dsm']"], "choose one of ['and', 'nand',"),
     "unknown battery": ([*RUN, "--set", "problem.task.battery.name=boolean9"], "['boolean2', 'boolean2-as-published']"),
@@ -448,16 +448,6 @@ def test_presets_are_listed_with_the_novelty_of_what_they_withhold(main):
     assert said.code == 0 and [line.split()[0] for line in said.out.splitlines()] == preset_names()
     novel = {line.split()[0]: line.rpartition("[")[2] for line in said.out.splitlines()}
     assert novel["icml2023-small-fold-dms"] == "novel class]" and novel["icml2023-small-fold-or"] == "relabelled]"
-
-
-def test_tasks_are_listed(main):
-    said = main("tasks", "list")
-    assert said.code == 0 and "boolean2: and, nand, 01" in said.out and "boolean2-as-published: and" in said.out
-
-
-def test_a_battery_is_shown_with_negations(main):
-    said = main("tasks", "show", "boolean2")
-    assert said.code == 0 and ["dms", "1001", "dnms", "novel", "class"] in map(str.split, said.out.splitlines())
 
 
 def test_a_bug_shows_its_traceback(monkeypatch):

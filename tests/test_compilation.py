@@ -49,6 +49,12 @@ def test_another_rule_adds_one_signature():
     assert combinations()["Leaky", "Fixed", "Loss", "BooleanTask"] == 1
 
 
+def test_the_hebbian_rule_adds_one_signature():
+    for changes in ({}, {"tables": ["01101001"], "trials": 3}, {"bound": 0.1, "trace_tau": 60.0, "units": 30}):
+        lived(small_life(0, rule="hebbian", modulation="reward", **changes))
+    assert combinations()["Leaky", "Hebbian", "Reward", "BooleanTask"] == 1
+
+
 def report():
     """Print what this process compiled to live `lives`."""
     for life in lives():

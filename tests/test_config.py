@@ -169,14 +169,14 @@ def test_keys_of_another_type_are_not_offered():
         ("strategy.population=true", "strategy.population: expected `int`, got True"),
         ("strategy=3", "strategy: expected `object`, got 3"),
         ("seed=-1", "seed: expected `int` >= 0, got -1"),
-        ("deviations=[1]", "deviations[0]: expected `str`, got `int`"),
+        ("deviations=[1]", "deviations[0]: expected `str`, got 1"),
         (
             "problem.task.battery={type='tables', tables={a='01', b=3}}",
             "problem.task.battery.tables[...]: expected `str`, got `int`",
         ),
         (
             "problem.rule.type=node",
-            "problem.rule.type: 'node' is unknown; choose one of ['fixed', 'node_perturbation']",
+            "problem.rule.type: 'node' is unknown; choose one of ['fixed', 'hebbian', 'node_perturbation']",
         ),
         (
             "problem.modulation.baseline=per_typ",
@@ -342,7 +342,13 @@ TABLE = {
         optional={"eta": FRACTION, "amplitude": FRACTION, "burn_in_trials": st.integers(0, 50)},
     ),
     "problem.modulation": st.sampled_from(
-        [{"type": "loss"}, {"type": "loss", "baseline": "single"}, {"type": "none"}, {"type": "network_controlled"}]
+        [
+            {"type": "loss"},
+            {"type": "loss", "baseline": "single"},
+            {"type": "none"},
+            {"type": "network_controlled"},
+            {"type": "reward", "baseline": "none"},
+        ]
     ),
     "problem.task.battery": st.sampled_from(
         [
@@ -404,7 +410,9 @@ JUNK = (
     | st.integers(-5, 100)
     | st.floats(width=64)
     | st.text(max_size=6)
-    | st.sampled_from(["0110", "\udcff", "", "boolean2", "fixed", "loss", "network_controlled", "none", "spec"])
+    | st.sampled_from(
+        ["0110", "\udcff", "", "boolean2", "fixed", "loss", "network_controlled", "none", "reward", "spec"]
+    )
     | st.lists(st.integers() | st.text(max_size=3), max_size=3)
     | st.dictionaries(st.sampled_from(["type", "name", "tables", "units", ""]), st.text(max_size=3), max_size=2)
 )

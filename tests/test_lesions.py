@@ -177,12 +177,12 @@ def test_shuffled_feedback_changes_only_what_is_fed_back():
         problem.body(mutant(problem), address(problem, name)).task for name in (INTACT, "feedback_shuffled")
     )
     for trial in range(1, 12):
-        before, after = (task.begin_trial(np.uint64(5), trial, scores) for task in (own, shuffled))
+        before, after = (task.begin_trial(task.idle(), np.uint64(5), trial, scores) for task in (own, shuffled))
         assert after.fed_loss in scores[:trial, 0]
         assert after._replace(fed_loss=before.fed_loss) == before
 
 
-@pytest.mark.parametrize("modulation", ["loss", "network_controlled"])
+@pytest.mark.parametrize("modulation", ["loss", "network_controlled", "reward"])
 def test_a_three_factor_rule_without_its_third_factor_is_no_plasticity(modulation):
     problem = tiny(f'problem.modulation={{type="{modulation}"}}')
     cut, off, whole = (

@@ -149,6 +149,6 @@ def test_packed_tasks_do_not_pile_up():
     """14 tasks drawn four at a time are more sequences than a long run should keep."""
     problem = lifetimes("problem.task.tasks_per_life=4")
     for pair in range(2 * MOST_PACKED):
-        problem._task(problem.training_life(0, pair))
+        problem.task_of(problem.tasks_of(problem.training_life(0, pair)))
     assert problem._packed.cache_info().currsize == MOST_PACKED
     assert problem.task_of(["or"]) is problem.task_of(("or",))

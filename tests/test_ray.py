@@ -28,7 +28,9 @@ from test_evaluators import (  # the contract of evaluators, with this file's `m
 )
 from test_evolution import TINY, tiny
 from test_launch import files, go, stop_after
+from test_mixture import BOOLEAN, META, mixture
 
+from evoplastic.config import parse_config
 from evoplastic.errors import UserError
 from evoplastic.evaluators import EVALUATORS
 from evoplastic.evaluators.contract import Abandoned, Job, Placement, Poisoned
@@ -120,6 +122,14 @@ def test_three_workers_of_which_one_is_killed_in_each_generation_leave_the_same_
     go(started, watch=kill_soon, evaluator=make(started.search.problem, 3, tell=told.append))
     assert files(started.folder.path) == undisturbed
     assert len(told) >= 6
+
+
+def test_a_mixture_of_families_leaves_the_bytes_of_one_thread(tmp_path, make):
+    mixed = parse_config(mixture(BOOLEAN, META))
+    alone = go(start_run(mixed, tmp_path / "alone")).folder.path
+    started = start_run(mixed, tmp_path / "crew")
+    go(started, evaluator=make(started.search.problem, 2))
+    assert files(started.folder.path) == files(alone)
 
 
 def test_nodes_that_go_and_come_in_mid_run_leave_the_same_bytes(started, undisturbed, cluster, make):

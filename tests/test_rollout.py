@@ -9,14 +9,29 @@ from evoplastic.modulation.contract import every_step, memory, modulate
 from evoplastic.networks.contract import activate, express, rest
 from evoplastic.rollout import live
 from evoplastic.rules.contract import accumulate, begin_exploring, consolidate, explore, newborn
-from evoplastic.tasks.contract import begin_trial, clamp, collect, feedback_step, kinds, outcome, steps_per_trial
+from evoplastic.tasks.contract import (
+    begin_trial,
+    clamp,
+    collect,
+    feedback_step,
+    idle,
+    kinds,
+    outcome,
+    reads,
+    steps_per_trial,
+)
 
-# The two modulations without a loss write at full strength, so they learn enough at a smaller rate.
+# Modulations other than by loss write at full strength, so they learn enough at a smaller rate.
 LIVES = {
     "loss per type": {},
     "loss": {"modulation": "loss"},
     "network": {"modulation": "network", "eta": 0.05},
     "none": {"modulation": "none", "eta": 0.05},
+    "reward": {"modulation": "reward", "eta": 0.05},
+    "reward per type": {"modulation": "reward per type", "eta": 0.05},
+    "hebbian": {"rule": "hebbian", "modulation": "reward", "eta": 0.2},
+    "hebbian, two factors": {"rule": "hebbian", "modulation": "none", "eta": 0.1, "bound": 0.1},
+    "hebbian, network": {"rule": "hebbian", "modulation": "network", "eta": 0.02, "bound": 0.5},
     "binary feedback": {"binary": True},
     "one stimulus": {"tables": ["01"]},
     "three stimuli": {"tables": ["01101001"]},
@@ -102,6 +117,26 @@ class NoiseThatStays(naive.Lifetime):
         return noise
 
 
+class HebbianTraceOfPresentRates(naive.Lifetime):
+    def traced(self, E, xi, y_before, y):
+        return super().traced(E, xi, y, y)
+
+
+class HebbianTraceTransposed(naive.Lifetime):
+    def traced(self, E, xi, y_before, y):
+        return super().traced(E, xi, y, y_before)
+
+
+class HebbianTraceThatOnlySums(naive.Lifetime):
+    def traced(self, E, xi, y_before, y):
+        return super().traced(E, xi, y_before, y) + self.life.dt / self.life.trace_tau * E
+
+
+class Boundless(naive.Lifetime):
+    def bounded(self, weights):
+        return weights
+
+
 class FeedbackOffByAThousandth(naive.Lifetime):
     def fed_back(self, trial, own):
         return super().fed_back(trial, own) + 1e-3
@@ -116,6 +151,17 @@ class FeedbackOffByAThousandth(naive.Lifetime):
 )
 def test_a_planted_fault_shows_in_the_losses_alone(fault):
     life = small_life()
+    ours, faulty = lived(life), fault(life).run()
+    faulty.plastic, faulty.correct = ours.plastic, ours.correct
+    with pytest.raises(AssertionError, match="loss"):
+        same_life(ours, faulty)
+
+
+@pytest.mark.parametrize(
+    "fault", [HebbianTraceOfPresentRates, HebbianTraceTransposed, HebbianTraceThatOnlySums, Boundless]
+)
+def test_a_planted_fault_of_the_hebbian_rule_shows_in_the_losses_alone(fault):
+    life = small_life(**LIVES["hebbian, two factors"])
     ours, faulty = lived(life), fault(life).run()
     faulty.plastic, faulty.correct = ours.plastic, ours.correct
     with pytest.raises(AssertionError, match="loss"):
@@ -199,14 +245,15 @@ def states(life):
     modulators, scores = np.zeros(1, np.float32), np.zeros((trials, 3), np.float32)
     at = 0
     for trial in range(trials):
-        state = begin_trial(task, key, trial, scores)
+        state = begin_trial(task, idle(task), key, trial, scores)
         begin_exploring(rule, traces, key, trial, trial, steps)
         for step in range(steps):
             explore(rule, traces, step, activity)
             activate(network, activity, weights)
             clamp(task, state, step, activity.rates)
             accumulate(rule, traces, step, activity)
-            state = collect(task, state, step, activity.rates)
+            if reads(task, step):
+                state = collect(task, state, step, activity.rates)
             if every_step(modulation) or step == feedback_step(task):
                 modulate(modulation, remembered, outcome(task, state), activity.rates, modulators)
                 consolidate(rule, traces, trial, plastic, modulators)
@@ -215,7 +262,7 @@ def states(life):
             for name in ("potential", "rates", "before", "noise", "drive"):
                 yield at, name, getattr(activity, name)
             yield at, "trace", traces.trace
-            yield at, "scale", traces.scale
+            yield at, "scale", getattr(traces, "scale", traces.trace)
             yield at, "memory", remembered
             yield at, "plastic", plastic
             yield at, "weights", weights
@@ -232,11 +279,12 @@ def fading(unconnected):
 
 
 @pytest.mark.parametrize("unconnected", [0.0, 0.3])
-def test_no_state_is_ever_subnormal_while_a_network_fades_out(unconnected):
+@pytest.mark.parametrize("rule", ["node perturbation", "hebbian"])
+def test_no_state_is_ever_subnormal_while_a_network_fades_out(unconnected, rule):
     smallest = np.finfo(np.float32).smallest_normal
     faded = False
     with np.errstate(over="ignore"):
-        for step, name, array in states(fading(unconnected)):
+        for step, name, array in states(replace(fading(unconnected), rule=rule)):
             small = array[(array != 0) & (np.abs(array) < smallest)]
             assert not small.size, f"{name} holds {small[0]} after step {step}"
             faded |= name == "rates" and step > 400 and not array.any()

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from conftest import child, lived, small_life, structs
+from test_meta_lifetimes import lifetimes, run
 
 from evoplastic.jit import kernel
 from evoplastic.random import fill_normals
@@ -17,13 +18,16 @@ def bits(record):
 
 
 def digest():
-    """Return a hash of normals and of lives of several lengths, in networks of several widths."""
+    """Return a hash of normals, of lives of several lengths in networks of several widths, and of one on meta-tasks."""
     out = np.empty(1001, np.float32)
     fill_normals(np.uint64(3), out)
     digest = hashlib.sha256(out.tobytes())
     for seed, units in enumerate((13, 17, 70, 90)):
         digest.update(bits(lived(small_life(seed, units=units, trials=40))))
     digest.update(bits(lived(small_life(5, modulation="network", eta=0.05))))
+    tasks = ["two-step", "full-maze", "harlow"]
+    for left in run(lifetimes(*tasks, tasks_per_life=3), tasks):
+        digest.update(left.tobytes())
     return digest.hexdigest()
 
 

@@ -15,8 +15,10 @@ from evoplastic.tasks.contract import (
     collect,
     end_trial,
     feedback_step,
+    idle,
     kinds,
     outcome,
+    reads,
     steps_per_trial,
 )
 from evoplastic.tasks.truth_tables import Spec
@@ -67,7 +69,8 @@ def test_correct_battery_is_all_functions_but_the_constants():
 
 
 def trial_of(task, trial=0, key=7, scores=None):
-    return begin_trial(task, np.uint64(key), trial, np.zeros((trial + 1, 3), np.float32) if scores is None else scores)
+    scores = np.zeros((trial + 1, 3), np.float32) if scores is None else scores
+    return begin_trial(task, idle(task), np.uint64(key), trial, scores)
 
 
 def course(task, state, outputs):
@@ -77,7 +80,8 @@ def course(task, state, outputs):
         rates = np.full(17, 0.25, np.float32)
         rates[15:17] = outputs
         clamp(task, state, step, rates)
-        state = collect(task, state, step, rates)
+        if reads(task, step):
+            state = collect(task, state, step, rates)
         states.append(state)
         clamped.append(rates)
     return states, np.array(clamped)

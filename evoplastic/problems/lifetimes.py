@@ -1,11 +1,12 @@
 """Plastic recurrent networks that live through trials: genotype -> network and rule -> one lifetime -> score.
 
 fitness = -(mean loss over the last scored trials of each task) - mean cost of modulation per trial
-metric  = accuracy over the same trials
+metric  = accuracy over the same trials, or what the task family calls its own
 
 A life may hold several tasks, each a block of trials. A life of the evolution draws all of them, and its fitness is
 the mean over the last scored trials of every block. A life that tests a task lives it last, after blocks drawn from
-the training tasks, and that block alone is scored. The cost averages over the whole life.
+the training tasks unless each starts from newborn weights, and that block alone is scored. The cost averages over the
+whole life.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from evoplastic.networks import NETWORKS
 from evoplastic.networks.roles import ROLES, cell_types
 from evoplastic.problems.contract import DRAWN, INTACT, Life
 from evoplastic.problems.lesions import LESIONS, Body, Context
-from evoplastic.random import TASKS_OF_LIFE, Purpose, below, philox, stream_key
+from evoplastic.random import FAMILY, TASKS_OF_LIFE, Purpose, below, philox, stream_key, unit
 from evoplastic.rollout import live
 from evoplastic.rules import RULES
-from evoplastic.tasks import TASKS
+from evoplastic.tasks import FAMILIES
 from evoplastic.tasks.contract import CORRECT, COST, LOSS, SCORE_COLUMNS
 
 MOST_UNITS = 5_000  # an array over synapses then takes 200 MB
@@ -55,23 +56,22 @@ class LifetimesSettings(
     network: Union[tuple(NETWORKS.values())]  # type: ignore[valid-type] # noqa: UP007
     rule: Union[tuple(RULES.values())]  # type: ignore[valid-type] # noqa: UP007
     modulation: Union[tuple(MODULATIONS.values())]  # type: ignore[valid-type] # noqa: UP007
-    task: Union[tuple(TASKS.values())]  # type: ignore[valid-type] # noqa: UP007
+    task: Union[tuple(FAMILIES.values())]  # type: ignore[valid-type] # noqa: UP007
     genome: GenomeSettings = GenomeSettings()
     scored_trials: Annotated[int, msgspec.Meta(ge=1)] = 100  # at the end of each task
 
     def resolve(self) -> LifetimesSettings:
         """Return the settings with every outside file read in, checked for what the parts require of each other."""
-        if self.scored_trials > self.task.trials:
-            raise UserError(
-                f"problem.scored_trials must be at most task.trials = {self.task.trials}, got {self.scored_trials}"
-            )
         if self.network.dt_ms < SHORTEST_STEP_MS:
             raise UserError(f"problem.network.dt_ms must be at least {SHORTEST_STEP_MS}, got {self.network.dt_ms}")
         units = sum(map(len, self.network.places().values()))
         if units > MOST_UNITS:
             raise UserError(f"problem.network.units must be at most {MOST_UNITS}, got {units}")
-        resolved = msgspec.structs.replace(self, task=self.task.resolve())
-        resolved.build(seed=0).task_of(resolved.task.training()[:1] * resolved.task.tasks_per_life)
+        resolved = msgspec.structs.replace(self, task=self.task.resolve(self.scored_trials))
+        trials = resolved.task.trials
+        if self.scored_trials > trials:
+            raise UserError(f"problem.scored_trials must be at most task.trials = {trials}, got {self.scored_trials}")
+        resolved.build(seed=0).check()
         return resolved
 
     def withholding(self) -> str:
@@ -97,11 +97,6 @@ class LifetimesSettings(
 class Lifetimes:
     """A pure function of (settings, seed, genotype, life). See `problems.contract.Problem`."""
 
-    columns = ("fitness", "accuracy", "loss", "cost")
-    chance = 0.5  # of two responses, whatever the task: the targets of a task and its negation cancel
-    random_policy = 0.5
-    oracle = 1.0  # no noise enters a trial's target
-
     def __init__(self, settings: LifetimesSettings, seed: int):
         self.settings = settings
         self.seed = seed
@@ -117,8 +112,24 @@ class Lifetimes:
         return Lifetimes, (self.settings, self.seed)
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        return "fitness", self.settings.task.scale.metric, "loss", "cost"
+
+    @property
+    def chance(self) -> float:
+        return float(self.settings.task.scale.chance)
+
+    @property
+    def random_policy(self) -> float:
+        return float(self.settings.task.scale.random_policy)
+
+    @property
+    def oracle(self) -> float:
+        return float(self.settings.task.scale.oracle)
+
+    @property
     def tasks(self) -> tuple[str, ...]:
-        return tuple(self.settings.task.tables)
+        return tuple(self.settings.task.names)
 
     @property
     def withheld(self) -> tuple[str, ...]:
@@ -161,20 +172,22 @@ class Lifetimes:
         return {name: [Life(purpose, (*path, life), name) for life in range(lives)] for name in self.tasks}
 
     def score(self, genotype: NDArray[np.float64], life: Life) -> NDArray[np.float64]:
-        task = self.settings.task
-        trials = self._live(genotype, life).astype(np.float64)
-        blocks = trials.reshape(task.tasks_per_life, task.trials, SCORE_COLUMNS)
+        task, names = self.settings.task, self.tasks_of(life)
+        trials = self._live(genotype, life, names).astype(np.float64)
+        blocks = trials.reshape(len(names), task.trials, SCORE_COLUMNS)
         tested = blocks if life.task == DRAWN else blocks[-1:]
         scored = tested[:, -self.settings.scored_trials :]
-        loss, accuracy, cost = scored[..., LOSS].mean(), scored[..., CORRECT].mean(), trials[:, COST].mean()
-        return np.array([-loss - cost, accuracy, loss, cost])
+        loss, metric, cost = scored[..., LOSS].mean(), scored[..., CORRECT].mean(), trials[:, COST].mean()
+        return np.array([-loss - cost, task.measured(names[-1], metric), loss, cost])
 
     def course(self, genotype: NDArray[np.float64], life: Life) -> NDArray[np.float64]:
-        return self._live(genotype, life)[-self.settings.task.trials :, CORRECT].astype(np.float64)
+        names = self.tasks_of(life)
+        correct = self._live(genotype, life, names)[-self.settings.task.trials :, CORRECT].astype(np.float64)
+        return np.asarray(self.settings.task.measured(names[-1], correct))
 
-    def _live(self, genotype: NDArray[np.float64], life: Life) -> NDArray[np.float32]:
-        body = self.body(genotype, life)
-        scores = np.zeros((self.settings.task.life_trials, SCORE_COLUMNS), np.float32)
+    def _live(self, genotype: NDArray[np.float64], life: Life, names: Sequence[str]) -> NDArray[np.float32]:
+        body = self.body(genotype, life, names)
+        scores = np.zeros((len(names) * self.settings.task.trials, SCORE_COLUMNS), np.float32)
         live(*body, self.key(life), np.empty_like(body.network.innate), scores)
         return scores
 
@@ -182,28 +195,38 @@ class Lifetimes:
         """Return the key of all that is drawn within a life."""
         return stream_key(self.seed, life.purpose, *life.path)
 
-    def body(self, genotype: NDArray[np.float64], life: Life) -> Body:
-        """Return what lives: the developed genotype and the task of this life, after the life's lesion."""
+    def body(self, genotype: NDArray[np.float64], life: Life, names: Sequence[str] | None = None) -> Body:
+        """Return what lives: the developed genotype and the tasks of this life, after the life's lesion."""
         lesion = LESIONS[life.lesion]
         values = self.layout.unpack(genotype)
         if life.lesion != INTACT:
             shuffle_key = stream_key(self.seed, Purpose.CONTROL, *life.path)
             values = lesion.values(values, Context(self._initial_values, self._projections, shuffle_key))
         network = self.settings.network.build(values["innate"], values["gain"])
-        return lesion.body(Body(network, self._rule, self._modulation, self._task(life)))
+        task = self.task_of(self.tasks_of(life) if names is None else names)
+        return lesion.body(Body(network, self._rule, self._modulation, task))
 
-    def _task(self, life: Life) -> Any:
-        """Return the task of a life: drawn blocks, the last of them the tested task if one is named."""
-        settings = self.settings.task
-        tested = [] if life.task == DRAWN else [life.task]
-        names = settings.eligible(life.path[0]) if life.task == DRAWN else settings.training()
-        key, drawn = self.key(life), settings.tasks_per_life - len(tested)
+    def tasks_of(self, life: Life) -> list[str]:
+        """Return the tasks of a life: drawn, or the last of them the tested one."""
+        settings, key = self.settings.task, self.key(life)
+        if life.task == DRAWN:
+            share = float(unit(philox(key, FAMILY, np.uint64(0))[0]))
+            names, tested = settings.together(settings.eligible(life.path[0]), share), []
+        else:
+            names, tested = settings.beside(settings.training(), life.task), [life.task]
+        # What a newborn is tested on does not depend on the tasks before.
+        drawn = 0 if tested and settings.newborn_tasks else settings.tasks_per_life - len(tested)
         blocks = [names[below(philox(key, TASKS_OF_LIFE, np.uint64(b))[0], len(names))] for b in range(drawn)]
-        return self.task_of(blocks + tested)
+        return list(settings.sequence(blocks + tested))
 
     def task_of(self, names: Sequence[str]) -> Any:
         """Return the packed task whose blocks of trials are these tasks."""
         return self._packed(tuple(names))
+
+    def check(self) -> None:
+        """Raise UserError for a task that the network has no place for."""
+        for name in self.tasks:
+            self.task_of([name])
 
     def _pack(self, names: tuple[str, ...]) -> Any:
         network = self.settings.network

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from evoplastic.modulation.contract import Outcome
 from evoplastic.random import FEEDBACK, STIMULI, below, philox
-from evoplastic.tasks.contract import CORRECT, LOSS
+from evoplastic.tasks.contract import CORRECT, LOSS, Units
 
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
@@ -33,19 +33,6 @@ class Trial(NamedTuple):
     loss: float
     evidence: float  # summed output of response unit 1 minus unit 0
     fed_loss: float  # what is fed back: the loss, or its binary form, or another trial's
-
-
-class Units(NamedTuple):
-    """First unit and one past the last of each role."""
-
-    stimulus: int
-    feedback: int
-    feedback_end: int
-    bias: int
-    bias_end: int
-    echo: int
-    echo_end: int
-    response: int
 
 
 class Periods(NamedTuple):
@@ -77,7 +64,7 @@ class BooleanTask(NamedTuple):
     newborn_blocks: int  # 1: each block starts from newborn weights
     binary: int  # 1: feedback tells only right or wrong
     shuffled: int  # 1: feedback is that of a random earlier trial since birth (lesion)
-    reset_activity: int  # 1: activity goes to rest before each trial (lesion)
+    reset_activity: int  # 1: activity goes to rest before each trial (arm and lesion)
 
     def steps_per_trial(task):
         return task.periods.trial
@@ -91,10 +78,13 @@ class BooleanTask(NamedTuple):
     def age_at(task, trial):
         return trial % task.block_trials if task.newborn_blocks else trial
 
-    def resets_activity(task):
+    def idle(task):
+        return Trial(0, 0, 0, _ZERO, _ZERO, _ZERO)
+
+    def resets_activity(task, state):
         return task.reset_activity != 0
 
-    def begin_trial(task, key, trial, scores):
+    def begin_trial(task, state, key, trial, scores):
         kind = below(philox(key, STIMULI, np.uint64(trial))[0], task.tables.shape[1])
         target = task.tables[trial // task.block_trials, kind]
         fed_loss = -_ONE
@@ -113,6 +103,8 @@ class BooleanTask(NamedTuple):
                 level = levels.stimulus if (state.kind >> (periods.stimuli - 1 - shown)) & 1 else -levels.stimulus
         rates[units.stimulus] = level
         rates[units.stimulus + 1] = -level
+        for unit in range(units.stimulus + 2, units.stimulus_end):
+            rates[unit] = _ZERO
         for unit in range(units.bias, units.bias_end):
             rates[unit] = levels.bias
         feeding = periods.feedback <= step < periods.feedback_end
@@ -123,13 +115,14 @@ class BooleanTask(NamedTuple):
             rates[unit] = fed
         for unit in range(units.echo, units.echo_end):
             rates[unit] = levels.echo if feeding and unit - units.echo == state.response else _ZERO
-        if not periods.response <= step < periods.response_end:
-            rates[units.response] = _ZERO
-            rates[units.response + 1] = _ZERO
+        answering = periods.response <= step < periods.response_end
+        for unit in range(units.response + 2 if answering else units.response, units.response_end):
+            rates[unit] = _ZERO
+
+    def reads(task, step):
+        return task.periods.response <= step < task.periods.response_end
 
     def collect(task, state, step, rates):
-        if not task.periods.response <= step < task.periods.response_end:
-            return state
         no, yes = rates[task.units.response], rates[task.units.response + 1]
         off_no = no - (_LOW if state.target else _HIGH)
         off_yes = yes - (_HIGH if state.target else _LOW)

@@ -11,7 +11,9 @@ import numpy as np
 
 from evoplastic.errors import UserError
 from evoplastic.jit import pack
-from evoplastic.tasks.boolean import BooleanTask, Levels, Periods, Units
+from evoplastic.tasks.boolean import BooleanTask, Levels, Periods
+from evoplastic.tasks.contract import Scale, Units
+from evoplastic.tasks.family import Family
 from evoplastic.tasks.truth_tables import (
     Battery,
     RandomPairs,
@@ -83,9 +85,7 @@ class LevelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     bias: float = 1.0
 
 
-class BooleanSettings(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="boolean"
-):
+class BooleanSettings(Family, frozen=True, kw_only=True, tag="boolean"):
     """Boolean functions of stimuli shown in turn; defaults are the published timeline."""
 
     battery: Spec | RandomPairs | Tables = Spec(name="boolean2")
@@ -94,17 +94,22 @@ class BooleanSettings(
     trials: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 400  # per task
     tasks_per_life: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 1
     newborn_tasks: bool = False  # each task of a life starts from newborn weights
+    reversal: bool = False  # the tasks of a life are one task and its negation in turn
     feedback: Literal["graded", "binary"] = "graded"
+    reset_activity: bool = False  # activity goes to rest before each trial: an arm
     periods: PeriodSettings = PeriodSettings()
     levels: LevelSettings = LevelSettings()
 
-    def resolve(self) -> BooleanSettings:
+    def resolve(self, scored: int = 1) -> BooleanSettings:
         """Return the settings with truth tables written out and withheld tasks completed by their negations."""
         battery = self.battery.resolve()
         named = [*self.withheld, *(negation_of(battery.tables, name) for name in self.withheld)]
         held = {battery.tables[name] for name in named}
         withheld = tuple(name for name, table in battery.tables.items() if table in held)
         resolved = msgspec.structs.replace(self, battery=battery, withheld=withheld)
+        if self.reversal:
+            for name in battery.tables:
+                negation_of(battery.tables, name)
         for generation in (0, 2):
             if not resolved.eligible(generation):
                 raise UserError("problem.task.withheld leaves no task to evolve on; withhold fewer tasks")
@@ -115,6 +120,15 @@ class BooleanSettings(
         """The battery's truth tables; the settings must be resolved."""
         assert isinstance(self.battery, Tables), "resolve() the settings first"
         return self.battery.tables
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.tables)
+
+    @property
+    def scale(self) -> Scale:
+        """Chance is that of two responses, whatever the task: the targets of a task and its negation cancel."""
+        return Scale("accuracy", chance=0.5, random_policy=0.5, oracle=1.0)
 
     @property
     def stimuli(self) -> int:
@@ -144,6 +158,14 @@ class BooleanSettings(
         """Return whether the withheld tasks are new to evolution: 'novel class', 'relabelled' or 'nothing withheld'."""
         return novelty(self.tables, self.withheld) if self.withheld else "nothing withheld"
 
+    def sequence(self, drawn: Sequence[str]) -> list[str]:
+        """Return the drawn tasks, or with `reversal` the last one after its negation, after itself, and so on."""
+        if not self.reversal:
+            return list(drawn)
+        last = drawn[-1]
+        turned = negation_of(self.tables, last)
+        return [last if (len(drawn) - 1 - block) % 2 == 0 else turned for block in range(len(drawn))]
+
     def folds(self) -> dict[str, tuple[str, ...]]:
         """Return a fold for each pair of a task and its negation, named after the first, with what withholds them."""
         names = (first for first, _ in self.pairs(self.tables))
@@ -157,31 +179,21 @@ class BooleanSettings(
 
     def build(self, names: Sequence[str], places: dict[str, range], dt_ms: float) -> BooleanTask:
         """Return the packed task of a life: one block of trials for each of `names`."""
-        for role, needed in (("stimulus", {2}), ("response", {2}), ("echo", {0, 2})):
-            if len(places[role]) not in needed:
-                raise UserError(f"the boolean task needs {role} units {sorted(needed)}, got {len(places[role])}")
+        for role, least in (("stimulus", 2), ("response", 2), ("echo", 2)):
+            if len(places[role]) < least and (role != "echo" or places[role]):
+                raise UserError(f"the boolean task needs at least {least} {role} units, got {len(places[role])}")
         rows = np.array([[int(digit) for digit in self.tables[name]] for name in names])
-        units = Units(
-            places["stimulus"].start,
-            places["feedback"].start,
-            places["feedback"].stop,
-            places["bias"].start,
-            places["bias"].stop,
-            places["echo"].start,
-            places["echo"].stop,
-            places["response"].start,
-        )
         levels = self.levels
         return pack(
             BooleanTask(
                 tables=rows,
-                units=units,
+                units=Units.of(places),
                 periods=self.periods.steps(self.stimuli, dt_ms),
                 levels=Levels(levels.stimulus, levels.feedback, levels.echo, levels.bias),
                 block_trials=self.trials,
                 newborn_blocks=int(self.newborn_tasks),
                 binary=int(self.feedback == "binary"),
                 shuffled=0,
-                reset_activity=0,
+                reset_activity=int(self.reset_activity),
             )
         )

@@ -5,16 +5,49 @@ value. Stimuli are drawn from (key, trial), so any trial can be replayed alone. 
 `levels.feedback` to 0 silences the units that are fed back to; `shuffled` 1 feeds back another trial's outcome;
 `reset_activity` 1 makes `resets_activity` true.
 
-Its settings build it and say what lives and reports need to know of the family: `tables` (by task name), `withheld`,
-`pairs(names)`, `folds()`, `withholding()` and `told`.
+Its settings build it and say what lives and reports need to know of the family: `names` of its tasks, `withheld`,
+`pairs(names)`, `folds()`, `withholding()`, `told`, and the `scale` of its metric.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from evoplastic.jit import open_function
 
 LOSS, CORRECT, COST = 0, 1, 2  # columns of a lifetime's scores; the rollout fills COST
 SCORE_COLUMNS = 3
+
+
+class Units(NamedTuple):
+    """First unit and one past the last of each role."""
+
+    stimulus: int
+    stimulus_end: int
+    feedback: int
+    feedback_end: int
+    bias: int
+    bias_end: int
+    echo: int
+    echo_end: int
+    response: int
+    response_end: int
+
+    @classmethod
+    def of(cls, places: Mapping[str, range]) -> Units:
+        """Return where the roles lie that a task clamps or reads."""
+        roles = ("stimulus", "feedback", "bias", "echo", "response")
+        return cls(*(bound for role in roles for bound in (places[role].start, places[role].stop)))
+
+
+class Scale(NamedTuple):
+    """What the CORRECT column of a family is called, and what it is for whom."""
+
+    metric: str
+    chance: float  # of answers that have nothing to do with the task
+    random_policy: float  # of actions drawn evenly at random
+    oracle: float  # of who knows the task
 
 
 @open_function
@@ -38,13 +71,18 @@ def age_at(task, trial):
 
 
 @open_function
-def resets_activity(task):
-    """Return whether activity goes back to rest before each trial (a lesion; never in the published task)."""
+def idle(task):
+    """Return the state of a life that no trial has begun."""
 
 
 @open_function
-def begin_trial(task, key, trial, scores):
-    """Return the state of a trial, drawn from (key, trial); `scores` holds the trials before it."""
+def begin_trial(task, state, key, trial, scores):
+    """Return the state of a trial, drawn from (key, trial) and what the one before left; `scores` holds those."""
+
+
+@open_function
+def resets_activity(task, state):
+    """Return whether activity goes back to rest before this trial (an arm and a lesion)."""
 
 
 @open_function
@@ -53,8 +91,13 @@ def clamp(task, state, step, rates):
 
 
 @open_function
+def reads(task, step):
+    """Return whether the task reads the response units at this step."""
+
+
+@open_function
 def collect(task, state, step, rates):
-    """Return the state after reading the response units."""
+    """Return the state after reading the response units, at a step at which the task does."""
 
 
 @open_function

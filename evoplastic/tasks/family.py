@@ -1,0 +1,28 @@
+"""What every task family of a run file answers alike, unless it says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+
+class Family(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
+    """Tasks of one type."""
+
+    def together(self, names: Sequence[str], share: float) -> list[str]:
+        """Return those of `names` that may stand in one life, chosen by `share`, drawn evenly from [0, 1]."""
+        return list(names)
+
+    def beside(self, names: Sequence[str], tested: str) -> list[str]:
+        """Return those of `names` that may stand in a life before the tested task."""
+        return list(names)
+
+    def sequence(self, drawn: Sequence[str]) -> list[str]:
+        """Return the tasks of a life in which these were drawn; the last stays the last."""
+        return list(drawn)
+
+    def measured(self, name: str, metric: Any) -> Any:
+        """Return the metric of task `name` on the family's scale."""
+        return metric

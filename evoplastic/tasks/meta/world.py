@@ -1,0 +1,94 @@
+"""One life's world: an instance and where it stands in it.
+
+All of it lies in two arrays, since each array that a kernel touches or hands on costs it a reference count. The head of
+`ints` says where the sections of both begin.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoplastic.jit import inlined_kernel, kernel
+from evoplastic.tasks.meta.tables import BITS, FACTS, RULE_COLUMNS, SLOTS
+
+# The head of `ints`: where the life stands,
+BLOCK, STATE, MEMORY, CHOSEN, NEXT, NEXT_MEMORY, ENDED, BEGINS, DECISION, WITHIN, POSITION, LAYOUT_NOW = range(12)
+# its key and the words drawn for this decision,
+KEY, CHOOSING, MOVING, PAYING, RELOCATING = range(12, 17)
+# where the sections begin,
+WORDS_AT, RULES_AT, TARGETS_AT, PICKS_AT, HELD_AT, NUMBERS_AT, CHANCES_AT, CUMULATIVE_AT = range(17, 25)
+LEVELS_AT, CODES_AT, OBSERVED_AT = range(25, 28)
+# and the lengths of their rows. The program's facts follow.
+ROWS, SUCCESSORS, CODE_BITS = range(28, 31)
+HEAD = 31
+# The head of `reals`: the decision's reward less costs, what is told of it, and that over the largest there can be
+REWARD, FED, FED_SHARE = range(3)
+
+
+class World(NamedTuple):
+    """Arrays changed in place; references are replaced by what they are in this instance."""
+
+    ints: NDArray  # int64: head, facts, words, rules, targets; of each variable its value's number and what it is
+    reals: NDArray  # float32: head, numbers, chances of rules, cumulative probabilities, levels of variables, codes,
+    # what is observed; a code is a row for each fixed stimulus, then for each variable that is drawn
+
+
+@kernel
+def unborn(tables):
+    """Return a World with room for every block of `tables`."""
+    variables, rules = tables.variables.shape[1], tables.rules.shape[1]
+    _, _, states, actions, successors = tables.targets.shape
+    steps, bits = states * actions * successors, tables.codes.shape[2]
+    words, numbers, stimuli = tables.words.shape[1], tables.numbers.shape[1], tables.codes.shape[1] + variables
+    units = 0
+    for block in range(tables.facts.shape[0]):
+        units = max(units, tables.facts[block, SLOTS] * tables.facts[block, BITS])
+    ints = np.zeros(HEAD + FACTS + words + rules * RULE_COLUMNS + steps + 2 * variables, np.int64)
+    ints[WORDS_AT] = HEAD + FACTS
+    ints[RULES_AT] = ints[WORDS_AT] + words
+    ints[TARGETS_AT] = ints[RULES_AT] + rules * RULE_COLUMNS
+    ints[PICKS_AT] = ints[TARGETS_AT] + steps
+    ints[HELD_AT] = ints[PICKS_AT] + variables
+    ints[NUMBERS_AT] = 3
+    ints[CHANCES_AT] = ints[NUMBERS_AT] + numbers
+    ints[CUMULATIVE_AT] = ints[CHANCES_AT] + rules
+    ints[LEVELS_AT] = ints[CUMULATIVE_AT] + steps
+    ints[CODES_AT] = ints[LEVELS_AT] + variables
+    ints[OBSERVED_AT] = ints[CODES_AT] + stimuli * bits
+    ints[ROWS], ints[SUCCESSORS], ints[CODE_BITS] = actions, successors, bits
+    return World(ints, np.zeros(ints[OBSERVED_AT] + units, np.float32))
+
+
+@inlined_kernel
+def picks(world):
+    """Return the number of each variable's value in its list, (V,), a view."""
+    return world.ints[world.ints[PICKS_AT] : world.ints[HELD_AT]]
+
+
+@inlined_kernel
+def held(world):
+    """Return the state, action or stimulus that each variable is, (V,), a view."""
+    ints = world.ints
+    return ints[ints[HELD_AT] : 2 * ints[HELD_AT] - ints[PICKS_AT]]
+
+
+@inlined_kernel
+def levels(world):
+    """Return the probability that each variable is, (V,), a view."""
+    return world.reals[world.ints[LEVELS_AT] : world.ints[CODES_AT]]
+
+
+@inlined_kernel
+def codes(world):
+    """Return the code of each stimulus, then of each variable that is drawn, (stimuli + V, bits), a view."""
+    ints = world.ints
+    return world.reals[ints[CODES_AT] : ints[OBSERVED_AT]].reshape((-1, ints[CODE_BITS]))
+
+
+@inlined_kernel
+def referred(world, reference):
+    """Return the state or action that a reference stands for in this instance."""
+    return world.ints[world.ints[HELD_AT] - 2 - reference] if reference < 0 else reference
