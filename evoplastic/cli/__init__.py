@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from evoplastic import __version__
-from evoplastic.cli import groups, looking, running
+from evoplastic.cli import groups, looking, running, tasks
 from evoplastic.errors import UserError
 
 app = typer.Typer(
@@ -33,7 +33,7 @@ for command in (
     looking.plan,
 ):
     app.command()(command)
-app.add_typer(looking.tasks_app, name="tasks")
+app.add_typer(tasks.tasks_app, name="tasks")
 
 
 def main() -> NoReturn:

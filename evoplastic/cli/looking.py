@@ -1,4 +1,4 @@
-"""Commands that only look: presets, batteries of tasks, this machine's speed and what a larger one would do."""
+"""Commands that only look: presets, this machine's speed and what a larger one would do."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Annotated
 import typer
 
 from evoplastic.cli.options import Json, Set
-
-tasks_app = typer.Typer(help="Task families as data.", no_args_is_help=True, rich_markup_mode=None)
 
 
 def presets() -> None:
@@ -57,22 +55,3 @@ def plan(
     screen.table(rows(result))
     for note in notes(result):
         screen.say(note)
-
-
-@tasks_app.command("list")
-def list_tasks() -> None:
-    """List the batteries and their tasks."""
-    from evoplastic.tasks.specs import spec_names
-    from evoplastic.tasks.truth_tables import Spec
-
-    for name in spec_names():
-        tables = Spec(name=name).resolve().tables
-        print(f"{name}: {', '.join(tables)}")
-
-
-@tasks_app.command("show")
-def show_tasks(name: Annotated[str, typer.Argument(metavar="SPEC", help="A battery's name or a spec file.")]) -> None:
-    """Show a battery's truth tables, the negation of each task, and whether withholding the pair is novel."""
-    from evoplastic.tasks.truth_tables import Spec, describe
-
-    print(describe(Spec(name=name).resolve().tables))
