@@ -22,7 +22,6 @@ from evoplastic.config import deciding, difference, read_config
 from evoplastic.jit import source_hash
 from evoplastic.launch import load_run
 from evoplastic.problems import lesions
-from evoplastic.runs import RunFolder
 
 LIVES = 16
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -91,7 +90,8 @@ def _evaluated(runs: Path, claim: Claim, seed: int) -> dict[str, Any]:
 
 def _complete(folder: Path, claim: Claim, generations: int) -> list[dict[str, Any]]:
     """Return the evaluations of the last center that have the claim's lives and controls."""
-    found = RunFolder.open(folder).evaluations(generations)
+    run = load_run(folder)
+    found = run.folder.evaluations(generations, run.search.problem.tasks)
     return [result for result in found if result["lives"] == LIVES and set(claim.controls) <= set(result["conditions"])]
 
 

@@ -32,6 +32,7 @@ TASKS = ("dependent-bandit", "t-maze", "harlow", "two-step", "key-door", "revers
 MUST_BEAT_FIXED = ("dependent-bandit", "t-maze", "harlow")
 FEWEST_SEEDS = 4  # that must beat the best fixed policy
 ARMS = {"plastic": "", "fixed weights": "-fixed-weights", "activity reset": "-activity-reset"}
+LEAST_ADVANTAGE = 0.02  # in score, over the best fixed policy, to speak of learning
 SEEDS = (60211, 17893, 90177, 45336, 28604)
 
 
@@ -43,6 +44,10 @@ class Arm(NamedTuple):
     def means(self, condition: str) -> list[float]:
         """Return a condition's score on the training task, seed by seed."""
         return [float(result["conditions"][condition]["training"]["mean"]) for result in self.seeds]
+
+    def beating(self, fixed: float) -> int:
+        """Return how many seeds are clearly above a score."""
+        return sum(score > fixed + LEAST_ADVANTAGE for score in self.means("evolved"))
 
 
 def main() -> int:
@@ -82,7 +87,9 @@ def _evaluation(runs: Path, preset: str, seed: int) -> dict[str, Any]:
     changed = difference(config, deciding(run.config))
     if changed or run.config.generations != config.generations:
         raise SystemExit(f"{folder} was made with other settings than preset {preset} has ({changed}); remove it")
-    return run.folder.evaluations(config.generations)[-1] | {"made_by_sources": run.folder.manifest["source_hash"]}
+    return run.folder.evaluations(config.generations, run.search.problem.tasks)[-1] | {
+        "made_by_sources": run.folder.manifest["source_hash"]
+    }
 
 
 def _fixed(task: str) -> tuple[float, bool]:
@@ -95,7 +102,7 @@ def _fixed(task: str) -> tuple[float, bool]:
 def _missed(arm: Arm, fixed: tuple[float, bool]) -> list[str]:
     if arm.task not in MUST_BEAT_FIXED or arm.name != "plastic":
         return []
-    better = sum(score > fixed[0] for score in arm.means("evolved"))
+    better = arm.beating(fixed[0])
     said = f"{arm.task}: {better} of {len(SEEDS)} seeds beat the best fixed policy, fewer than {FEWEST_SEEDS}"
     return [said] if better < FEWEST_SEEDS else []
 
@@ -147,12 +154,21 @@ def _row(arm: Arm, fixed: tuple[float, bool]) -> str:
 
 
 def _verdict(task: str, arms: list[Arm], fixed: tuple[float, bool]) -> str:
-    """Return in a sentence which arms beat the best fixed policy, in how many seeds."""
-    told = []
-    for arm in arms:
-        better = sum(score > fixed[0] for score in arm.means("evolved"))
-        told.append(f"{arm.name} {better} of {len(SEEDS)} (median {statistics.median(arm.means('evolved')):.2f})")
-    return f"**{task}**: seeds that beat the best fixed policy ({fixed[0]:.2f}): {', '.join(told)}."
+    """Return in two sentences what each arm reaches over the best fixed policy, and what does the work."""
+    plastic, activity, weights = (statistics.median(arm.means("evolved")) for arm in arms)
+    better = ", ".join(f"{arm.beating(fixed[0])} {arm.name}" for arm in arms)
+    told = (
+        f"**{task}**: both together reach {plastic:.2f}, recurrent activity alone {activity:.2f}, plastic weights "
+        f"alone {weights:.2f}, the best fixed policy {fixed[0]:.2f}; seeds of {len(SEEDS)} that beat it: {better}. "
+    )
+    if max(plastic, activity, weights) <= fixed[0] + LEAST_ADVANTAGE:
+        return told + "Nothing beyond a fixed policy is learned."
+    gained, active = max(plastic, weights) - fixed[0], activity - fixed[0]
+    if active < gained / 4:
+        return told + "Plasticity does the work."
+    if active > 3 * gained / 4:
+        return told + "Recurrent activity alone can do the work."
+    return told + "Recurrent activity alone does part of it, plasticity more."
 
 
 if __name__ == "__main__":
