@@ -215,7 +215,7 @@ def tables(*names):
 
 def begun(packed, key, block=0):
     """Return the world of a block, at its start."""
-    world = worlds.unborn(packed)
+    world = worlds.unborn(packed, 0)
     drawing.begin_instance(packed, world, block, np.uint64(key))
     return world
 

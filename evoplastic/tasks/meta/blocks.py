@@ -28,8 +28,8 @@ from evoplastic.tasks.meta.world import (
     BEGINS,
     CHOOSING,
     CHOSEN,
+    CLAMPED_AT,
     FED,
-    FED_SHARE,
     HEAD,
     NUMBERS_AT,
     OBSERVED_AT,
@@ -73,7 +73,7 @@ class Blocks(NamedTuple):
         return trial % task.block_trials if task.newborn_blocks else trial
 
     def idle(task):
-        return unborn(task.tables)
+        return unborn(task.tables, task.units.echo_end)
 
     def resets_activity(task, state):
         return task.reset_activity != 0 and state.ints[BEGINS] != 0
@@ -85,6 +85,8 @@ class Blocks(NamedTuple):
         else:
             arrive(state)
         observe(state)
+        _hold_observation(task, state)
+        _hold_feedback(task, state, _ZERO, -1)
         draw_chances(state, key, trial)
         state.reals[FED] = _NOT_YET
         age = trial % task.block_trials if task.newborn_blocks else trial
@@ -96,26 +98,14 @@ class Blocks(NamedTuple):
         return state
 
     def clamp(task, state, step, rates):
-        units, levels, ints, reals = task.units, task.levels, state.ints, state.reals
-        observed, feeding = ints[OBSERVED_AT], step >= task.deciding
-        for unit_ in range(ints[HEAD + SLOTS] * ints[HEAD + BITS]):
-            rates[units.stimulus + unit_] = levels.stimulus * reals[observed + unit_]
-        for unit_ in range(units.stimulus + ints[HEAD + SLOTS] * ints[HEAD + BITS], units.stimulus_end):
-            rates[unit_] = _ZERO
-        if task.clock >= 0:
-            over = np.float32(ints[WITHIN] - (1 if feeding else 0)) / np.float32(task.block_trials)
-            rates[task.clock] = levels.stimulus * over
-        for unit_ in range(units.bias, units.bias_end):
-            rates[unit_] = levels.bias
-        fed = levels.feedback * reals[FED_SHARE] if feeding else _ZERO
-        for unit_ in range(units.feedback, units.feedback_end):
-            rates[unit_] = fed
-        taken = ints[CHOSEN] if feeding else -1
-        for unit_ in range(units.echo, units.echo_end):
-            rates[unit_] = levels.echo if unit_ - units.echo == taken else _ZERO
+        # Clamped units stand before all others; they are held at what `begin_trial` and `collect` have written.
+        ints, reals = state.ints, state.reals
+        for unit_ in range(task.units.echo_end):
+            rates[unit_] = reals[ints[CLAMPED_AT] + unit_]
         if step != task.deciding - 1:
-            for unit_ in range(units.response, units.response_end):
-                rates[unit_] = levels.echo if unit_ - units.response == taken else _ZERO
+            taken = ints[CHOSEN] if step >= task.deciding else -1
+            for action in range(task.units.response_end - task.units.response):
+                rates[task.units.response + action] = task.levels.echo if action == taken else _ZERO
 
     def reads(task, step):
         return step == task.deciding - 1
@@ -125,7 +115,8 @@ class Blocks(NamedTuple):
         reals, numbers = state.reals, state.ints[NUMBERS_AT]
         if reals[FED] == _NOT_YET:
             reals[FED] = reals[REWARD]
-        reals[FED_SHARE] = reals[FED] / max(-reals[numbers + LOWEST], reals[numbers + HIGHEST])
+        share = reals[FED] / max(-reals[numbers + LOWEST], reals[numbers + HIGHEST])
+        _hold_feedback(task, state, task.levels.feedback * share, state.ints[CHOSEN])
         return state
 
     def outcome(task, state):
@@ -138,6 +129,32 @@ class Blocks(NamedTuple):
         gained = reals[REWARD] - reals[numbers + RANDOM]
         score[CORRECT] = gained / (reals[numbers + ORACLE] - reals[numbers + RANDOM])
         score[LOSS] = _ONE - score[CORRECT]
+
+
+@inlined_kernel
+def _hold_observation(task, world):
+    """Hold stimulus and bias units at what is observed."""
+    ints, reals, units, levels = world.ints, world.reals, task.units, task.levels
+    observed = ints[HEAD + SLOTS] * ints[HEAD + BITS]
+    for unit_ in range(units.stimulus, units.stimulus_end):
+        seen = unit_ - units.stimulus
+        level = reals[ints[OBSERVED_AT] + seen] if seen < observed else _ZERO
+        reals[ints[CLAMPED_AT] + unit_] = levels.stimulus * level
+    if task.clock >= 0:
+        over = np.float32(ints[WITHIN]) / np.float32(task.block_trials)
+        reals[ints[CLAMPED_AT] + task.clock] = levels.stimulus * over
+    for unit_ in range(units.bias, units.bias_end):
+        reals[ints[CLAMPED_AT] + unit_] = levels.bias
+
+
+@inlined_kernel
+def _hold_feedback(task, world, fed, taken):
+    """Hold feedback units at `fed` and the echo unit of action `taken` at its level, the others at 0."""
+    ints, reals, units = world.ints, world.reals, task.units
+    for unit_ in range(units.feedback, units.feedback_end):
+        reals[ints[CLAMPED_AT] + unit_] = fed
+    for unit_ in range(units.echo, units.echo_end):
+        reals[ints[CLAMPED_AT] + unit_] = task.levels.echo if unit_ - units.echo == taken else _ZERO
 
 
 @inlined_kernel

@@ -50,7 +50,6 @@ from evoplastic.tasks.meta.world import (
     CHOSEN,
     CUMULATIVE_AT,
     FED,
-    FED_SHARE,
     HEAD,
     LAYOUT_NOW,
     MEMORY,
@@ -99,7 +98,6 @@ def begin_instance(tables, world, block, key):
     ints[POSITION] = 0
     world.reals[REWARD] = _NOTHING
     world.reals[FED] = _NOTHING
-    world.reals[FED_SHARE] = _NOTHING
 
 
 @kernel

@@ -268,7 +268,7 @@ def play(tables, key, decisions, policy, rewards):
     `policy` (T, C, M, S) int64 holds the action of time t (the last row from T on), joint value c of the changing
     variables (mixed radix, the first highest), memory and state; a policy without rows acts evenly at random.
     """
-    world = unborn(tables)
+    world = unborn(tables, 0)
     begin_instance(tables, world, _FIRST, key)
     ints, reals = world.ints, world.reals
     for decision in range(decisions):

@@ -36,7 +36,7 @@ _FIRST = np.int64(0)  # a literal 0 would compile the drawing of instances once 
 
 def unborn_lanes(tables: Tables, lanes: int) -> World:
     """Return the worlds of `lanes` lives that are yet to begin."""
-    return World(*(np.repeat(array[None], lanes, axis=0) for array in unborn(tables)))
+    return World(*(np.repeat(array[None], lanes, axis=0) for array in unborn(tables, 0)))
 
 
 @kernel

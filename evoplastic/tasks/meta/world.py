@@ -20,12 +20,11 @@ BLOCK, STATE, MEMORY, CHOSEN, NEXT, NEXT_MEMORY, ENDED, BEGINS, DECISION, WITHIN
 KEY, CHOOSING, MOVING, PAYING, RELOCATING = range(12, 17)
 # where the sections begin,
 WORDS_AT, RULES_AT, TARGETS_AT, PICKS_AT, HELD_AT, NUMBERS_AT, CHANCES_AT, CUMULATIVE_AT = range(17, 25)
-LEVELS_AT, CODES_AT, OBSERVED_AT = range(25, 28)
+LEVELS_AT, CODES_AT, OBSERVED_AT, CLAMPED_AT = range(25, 29)
 # and the lengths of their rows. The program's facts follow.
-ROWS, SUCCESSORS, CODE_BITS = range(28, 31)
-HEAD = 31
-# The head of `reals`: the decision's reward less costs, what is told of it, and that over the largest there can be
-REWARD, FED, FED_SHARE = range(3)
+ROWS, SUCCESSORS, CODE_BITS = range(29, 32)
+HEAD = 32
+REWARD, FED = range(2)  # the head of `reals`: the decision's reward less costs, and what is told of it
 
 
 class World(NamedTuple):
@@ -33,12 +32,12 @@ class World(NamedTuple):
 
     ints: NDArray  # int64: head, facts, words, rules, targets; of each variable its value's number and what it is
     reals: NDArray  # float32: head, numbers, chances of rules, cumulative probabilities, levels of variables, codes,
-    # what is observed; a code is a row for each fixed stimulus, then for each variable that is drawn
+    # what is observed, what units are clamped to; codes have a row for each stimulus, then for each variable drawn
 
 
 @kernel
-def unborn(tables):
-    """Return a World with room for every block of `tables`."""
+def unborn(tables, clamped):
+    """Return a World with room for every block of `tables` and for what `clamped` units of a network are held at."""
     variables, rules = tables.variables.shape[1], tables.rules.shape[1]
     _, _, states, actions, successors = tables.targets.shape
     steps, bits = states * actions * successors, tables.codes.shape[2]
@@ -52,14 +51,15 @@ def unborn(tables):
     ints[TARGETS_AT] = ints[RULES_AT] + rules * RULE_COLUMNS
     ints[PICKS_AT] = ints[TARGETS_AT] + steps
     ints[HELD_AT] = ints[PICKS_AT] + variables
-    ints[NUMBERS_AT] = 3
+    ints[NUMBERS_AT] = 2
     ints[CHANCES_AT] = ints[NUMBERS_AT] + numbers
     ints[CUMULATIVE_AT] = ints[CHANCES_AT] + rules
     ints[LEVELS_AT] = ints[CUMULATIVE_AT] + steps
     ints[CODES_AT] = ints[LEVELS_AT] + variables
     ints[OBSERVED_AT] = ints[CODES_AT] + stimuli * bits
     ints[ROWS], ints[SUCCESSORS], ints[CODE_BITS] = actions, successors, bits
-    return World(ints, np.zeros(ints[OBSERVED_AT] + units, np.float32))
+    ints[CLAMPED_AT] = ints[OBSERVED_AT] + units
+    return World(ints, np.zeros(ints[CLAMPED_AT] + clamped, np.float32))
 
 
 @inlined_kernel
