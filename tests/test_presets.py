@@ -22,13 +22,12 @@ ARMS = {  # block -> (evolves, genes of 70 units)
     "icml2023-small-network-controlled": {"innate": (True, 4900), "gain": (True, 4900)},
     "icml2023-small-reward-only": {"innate": (True, 4900), "gain": (True, 4900)},
 }
-QUICK = [  # a generation in a blink; what makes the preset what it is stays
-    "problem.network.units=13",
-    "problem.task.trials=6",
-    "problem.scored_trials=3",
-    "strategy.population=2",
-    "validation.every=0",
-]
+ROOTS = ("icml2023", "t-maze")  # presets that extend no other
+ON_META_TASKS = [name for name in preset_names() if read_config(name).problem.task.scale.metric == "score"]
+QUICK = {  # a generation in a blink; what makes the preset what it is stays
+    "accuracy": ["problem.network.units=13", "problem.task.trials=6", "problem.scored_trials=3"],
+    "score": ["problem.network.units=20", "problem.task.tasks_per_life=1"],
+}
 
 
 def get(config, path):
@@ -41,6 +40,11 @@ def get(config, path):
 def test_every_preset_is_complete_and_says_what_it_is(name):
     config = read_config(name)
     assert config.name == name and config.summary.endswith(".")
+
+
+@pytest.mark.parametrize("name", sorted(set(preset_names()) - set(ON_META_TASKS)))
+def test_every_preset_on_boolean_tasks_says_how_it_deviates_and_what_it_withholds(name):
+    config = read_config(name)
     assert config.deviations, "whatever extends the published experiment lists how it deviates"
     assert config.problem.withholding() in ("novel class", "relabelled")
     assert tomllib.loads(write_toml(config))["problem"]["task"]["battery"]["source"] == "boolean2"
@@ -48,8 +52,10 @@ def test_every_preset_is_complete_and_says_what_it_is(name):
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_lives_a_generation(name):
+    problem = read_config(name).problem
     rule = tomllib.loads(write_toml(read_config(name)))["problem"]["rule"]["type"]
-    quick = QUICK + (["problem.rule.burn_in_trials=1"] if rule == "node_perturbation" else [])
+    quick = [*QUICK[problem.task.scale.metric], "strategy.population=2", "validation.every=0"]
+    quick += ["problem.rule.burn_in_trials=1"] if rule == "node_perturbation" else []
     (record,) = evoplastic.evolve(read_config(name, quick, generations=1), workers=1)
     assert np.isfinite(record.state.center).all() and record.metrics["training"]["failed"] == 0
 
@@ -57,7 +63,24 @@ def test_every_preset_lives_a_generation(name):
 @pytest.mark.parametrize("name", preset_names())
 def test_a_preset_extends_instead_of_repeating(name):
     raw = tomllib.loads((PRESETS / f"{name}.toml").read_text())
-    assert name == "icml2023" or "extends" in raw
+    assert ("extends" in raw) == (name not in ROOTS)
+
+
+@pytest.mark.parametrize("name", [name for name in ON_META_TASKS if name + "-fixed-weights" in preset_names()])
+def test_an_arm_on_a_meta_task_changes_what_it_says_and_nothing_else(name):
+    plastic, fixed, reset = (
+        tomllib.loads(write_toml(read_config(name + arm))) for arm in ("", "-fixed-weights", "-activity-reset")
+    )
+    for arm in (fixed, reset):
+        arm |= {key: plastic[key] for key in ("name", "summary")}
+    assert reset["problem"]["task"].pop("reset_activity") and not plastic["problem"]["task"].pop("reset_activity")
+    assert reset == plastic
+    assert fixed["problem"]["rule"] == {"type": "fixed"} and not fixed["problem"]["genome"]["gain"]["evolve"]
+    fixed["problem"]["task"].pop("reset_activity")
+    for part in ("rule", "modulation"):
+        fixed["problem"][part] = plastic["problem"][part]
+    fixed["problem"]["genome"]["gain"] = plastic["problem"]["genome"]["gain"]
+    assert fixed == plastic
 
 
 # ---- the published experiment (reference 1.2)
