@@ -2,9 +2,8 @@
 
     python benchmarks/engine.py [--rounds 40]
 
-The share is measured against a task that holds the clamped units, asks nothing and pays every other decision, so that
-the network stays as active and the rule writes as often: rounds alternate a life with the meta-task and the same life
-with that task, and the ratio is taken round by round, in CPU time. Writes benchmarks/ENGINE.md.
+The share is what a life's calls of the task take without a network, on rates that stand still, over what the whole
+life takes: rounds alternate the two, and the ratio is taken round by round, in CPU time. Writes benchmarks/ENGINE.md.
 """
 
 from __future__ import annotations
@@ -15,14 +14,25 @@ import statistics
 import time
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import numba
 import numpy as np
 
 from evoplastic.config import read_config
-from evoplastic.jit import pack, source_hash
-from evoplastic.modulation.contract import Outcome
+from evoplastic.jit import source_hash
 from evoplastic.rollout import live
+from evoplastic.tasks.contract import (
+    begin_trial,
+    clamp,
+    collect,
+    end_trial,
+    feedback_step,
+    idle,
+    outcome,
+    reads,
+    steps_per_trial,
+)
 from evoplastic.tasks.meta.decode import decode
 from evoplastic.tasks.meta.engine import play
 from evoplastic.tasks.meta.reading import read_meta_task
@@ -33,54 +43,22 @@ DECISIONS = 1_000_000
 SCRIPTED = ("t-maze", "two-step", "key-door", "drifting-bandit", "7x7-maze")
 LIVED = ("t-maze", "key-door", "7x7-maze")
 BOUND_SHARE = 0.10
-_ONE, _ZERO = np.float32(1.0), np.float32(0.0)
 
 
-class Nothing(NamedTuple):
-    """A task of as many steps as another, with next to nothing in it."""
-
-    steps: int
-    feedback: int
-    states: int
-    block_trials: int
-    clamped: int  # units
-
-    def steps_per_trial(task):
-        return task.steps
-
-    def kinds(task):
-        return task.states
-
-    def feedback_step(task):
-        return task.feedback
-
-    def age_at(task, trial):
-        return trial % task.block_trials
-
-    def idle(task):
-        return 0
-
-    def begin_trial(task, state, key, trial, scores):
-        return trial % 2
-
-    def resets_activity(task, state):
-        return False
-
-    def clamp(task, state, step, rates):
-        for unit in range(task.clamped):
-            rates[unit] = _ONE
-
-    def reads(task, step):
-        return step == task.feedback - 1
-
-    def collect(task, state, step, rates):
-        return state
-
-    def outcome(task, state):
-        return Outcome(_ONE if state else _ZERO, 0)
-
-    def end_trial(task, state, score):
-        pass
+@numba.njit(nogil=True, error_model="numpy")
+def alone(task, key, rates, scores):
+    """Call the task as a lifetime does, with nothing else in it."""
+    state, fed = idle(task), np.float32(0.0)
+    for trial in range(scores.shape[0]):
+        state = begin_trial(task, state, key, trial, scores)
+        for step in range(steps_per_trial(task)):
+            clamp(task, state, step, rates)
+            if reads(task, step):
+                state = collect(task, state, step, rates)
+            if step == feedback_step(task):
+                fed += outcome(task, state).loss
+        end_trial(task, state, scores[trial])
+    return fed
 
 
 def main() -> None:
@@ -118,19 +96,14 @@ def _share(name: str, rounds: int) -> list[float]:
     problem = read_config(name).problem.build(0)
     life = problem.training_life(0, 0)
     body = problem.body(problem.layout.initial(), life)
-    task = body.task
-    states, trials = task.tables.targets.shape[2], int(task.block_trials)
-    empty = pack(Nothing(task.deciding + task.feeding, task.deciding, states, trials, task.units.echo_end))
-    trials = problem.settings.task.life_trials
-    plastic, scores = np.empty_like(body.network.innate), np.zeros((trials, 3), np.float32)
-    bodies = (body, body._replace(task=empty))
+    plastic, rates = np.empty_like(body.network.innate), np.full(len(body.network.start), 0.5, np.float32)
+    scores = np.zeros((problem.settings.task.life_trials, 3), np.float32)
     shares = []
     for number in range(rounds + 1):
-        seconds = [
-            sum(_seconds(live, *lived, np.uint64(100 * number + turn), plastic, scores) for turn in range(20))
-            for lived in bodies
-        ]
-        shares.append(1.0 - seconds[1] / seconds[0])
+        keys = [np.uint64(100 * number + turn) for turn in range(20)]
+        task = sum(_seconds(alone, body.task, key, rates, scores) for key in keys)
+        whole = sum(_seconds(live, *body, key, plastic, scores) for key in keys)
+        shares.append(task / whole)
     return shares[1:]  # the first compiles
 
 

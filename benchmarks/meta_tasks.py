@@ -167,7 +167,7 @@ def _verdict(task: str, arms: list[Arm], fixed: tuple[float, bool]) -> str:
     if active < gained / 4:
         return told + "Plasticity does the work."
     if active > 3 * gained / 4:
-        return told + "Recurrent activity alone can do the work."
+        return told + "Recurrent activity alone can do most of the work."
     return told + "Recurrent activity alone does part of it, plasticity more."
 
 

@@ -113,6 +113,12 @@ def test_reversal_alternates_a_task_and_its_negation_up_to_the_tested_one():
         assert first == third and negation(lives.settings.task.tables[first]) == lives.settings.task.tables[second]
 
 
+@pytest.mark.parametrize("changes", [{}, {"tasks_per_life": 2, "newborn_tasks": True}])
+def test_a_reversal_that_no_life_would_meet_is_refused(changes):
+    with pytest.raises(UserError, match="reversal needs tasks_per_life of at least 2"):
+        BooleanSettings(reversal=True, **changes).resolve()
+
+
 # ---- the timeline
 
 

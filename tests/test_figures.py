@@ -47,6 +47,7 @@ def evaluation(lives: int = 12, withheld: bool = True, means=MEANS) -> dict:
         "chance": 0.5,
         "oracle": 1.0,
         "oracle_exceeded": False,
+        "blind_is_chance": True,
         "withheld": held,
         "conditions": {name: parts(interval, values) for name, values in of.items()},
         "gain_over_generation_0": parts(paired, of["evolved"], of["generation_0"]),
@@ -69,6 +70,7 @@ def courses(lives: int = 12, withheld: bool = True, end: float = 0.85) -> dict:
         "chance": 0.5,
         "oracle": 1.0,
         "oracle_exceeded": False,
+        "blind_is_chance": True,
         "conditions": {
             name: {"training": course(last, seed), "withheld": course(last, seed + 9) if withheld else None}
             for seed, (name, last) in enumerate(ends.items())
@@ -176,7 +178,7 @@ def test_runs_without_records_validation_or_withheld_tasks_are_drawn(tmp_path, m
     assert len(run_figures(tmp_path, metrics, evaluation(2, withheld), courses(2, withheld))) == 8
 
 
-SCORE = {"metric": "score", "chance": 0.0, "oracle": 1.0, "oracle_exceeded": True}
+SCORE = {"metric": "score", "chance": 0.0, "oracle": 1.0, "oracle_exceeded": True, "blind_is_chance": False}
 
 
 def ends(result: dict, curves: dict) -> list[tuple[float, float]]:
@@ -239,8 +241,13 @@ def test_plasticity_is_not_needed_where_activity_alone_stays_above_chance():
 
 def test_what_plasticity_off_may_keep_depends_on_chance_and_oracle():
     for kept, claim in ((0.05, "Learning needs plasticity"), (0.3, "What each condition scores")):
-        result = evaluation(means=MEANS | {"plasticity_off": kept}) | SCORE
+        result = evaluation(means=MEANS | {"plasticity_off": kept}) | SCORE | {"blind_is_chance": True}
         assert title(figures._conditions(result)) == claim
+
+
+def test_titles_claim_nothing_where_a_policy_that_learns_nothing_scores_more_than_chance():
+    blind = {"blind_is_chance": False}
+    assert claims(evaluation() | blind, courses() | blind)[:3] == MODEST
 
 
 def test_labels_at_line_ends_do_not_overlap():

@@ -133,7 +133,8 @@ def test_a_decision_shows_the_observation_then_reward_and_action(name, deciding,
         expected[:, : len(observed)] = 1.5 * np.array(observed)
         expected[:, BIAS] = 0.5
         expected[:, FEEDBACK] = expected[:, ECHO] = expected[:, RESPONSE] = 0
-        expected[deciding - 1, RESPONSE] = outputs
+        free = slice(RESPONSE.start, RESPONSE.start + len(world.actions))
+        expected[deciding - 1, free] = outputs[: len(world.actions)]  # response units beyond the actions stay silent
         expected[deciding:, FEEDBACK] = 2 * world.decide(action).reward / largest
         taken = world.actions.index(action)
         expected[deciding:, ECHO.start + taken] = expected[deciding:, RESPONSE.start + taken] = 3
@@ -453,6 +454,7 @@ def test_a_stored_run_file_differs_in_nothing_that_decides_the_bits(name):
         (("task", "horizon"), 30),
         (("scored_trials",), 20),
         (("task", "specs", "t-maze", "rewards"), [{"from": "baited", "value": 3}]),
+        (("task", "values", "t-maze", "random"), 0.3),
     ],
 )
 def test_values_are_computed_anew_where_what_they_depend_on_is_edited(path, value):
@@ -514,7 +516,10 @@ def with_roles(name, clock=False, **roles):
             without_horizon("t-maze", "bandit"),
             "problem.task.horizon must be given where those of the specs differ, got {'t-maze': 60, 'bandit': 50}",
         ),
-        (run_file("t-maze", scored=41), "problem.scored_trials must be at most task.trials = 40, got 41"),
+        (
+            run_file("t-maze", scored=41),
+            "problem.scored_trials must be at most the 40 trials (decisions of a meta-task) of a task, got 41",
+        ),
         (run_file("t-maze", horizon=2, scored=1), "so there is nothing to learn; use another task or a longer horizon"),
         (run_file("t-maze", horizon=0), "problem.task.horizon"),
         (run_file("t-maze", inverse_temperature=0), "problem.task.inverse_temperature"),
@@ -545,3 +550,22 @@ def test_a_bad_spec_in_a_stored_run_file_is_refused_by_its_place():
     stored = tomllib.loads(write_toml(parse_config(run_file("t-maze"))))
     stored["problem"]["task"]["specs"]["t-maze"]["transitions"]["start"] = "nowhere"
     assert "problem.task.specs.t-maze: transitions.start: 'nowhere' is no state" in refused(stored)
+
+
+def edited(path, value, **task):
+    stored = tomllib.loads(write_toml(parse_config(run_file("t-maze"))))
+    stored["problem"]["task"] |= task
+    table = stored["problem"]["task"]["specs"]["t-maze"]
+    for key in path[:-1]:
+        table = table[key]
+    table[path[-1]] = value
+    return stored
+
+
+def test_a_change_beyond_the_horizon_of_the_run_file_is_refused():
+    beyond = edited(("variables", "baited", "change"), {"at": [50]})  # the spec's own horizon is 60
+    assert "change.at must list decisions up to the horizon of 40" in refused(beyond)
+
+
+def test_an_activity_reset_that_no_trial_would_bring_is_refused():
+    assert "meta-task 't-maze' has no trials between which" in refused(edited(("trial",), {}, reset_activity=True))

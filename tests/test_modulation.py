@@ -79,7 +79,9 @@ def test_reward_without_a_baseline_is_the_factor():
 
 def test_only_a_baseline_per_type_is_privileged_to_know_the_stimuli():
     baselines = ("single", "per_type", "none")
-    single, per_type, none = (RewardSettings(baseline=baseline).told("the outcome") for baseline in baselines)
+    single, per_type, none = (
+        RewardSettings(baseline=baseline).told("the outcome", "which stimuli were shown") for baseline in baselines
+    )
     assert per_type.endswith("over a baseline per trial type: it knows which stimuli were shown.")
     assert single == "The rule is told the outcome, as reward over one baseline for all trials."
     assert none == "The rule is told the outcome, as reward without a baseline."

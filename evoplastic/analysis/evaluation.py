@@ -153,6 +153,7 @@ def _measured(problem: Problem, lived: Iterable[Courses]) -> dict[str, Any]:
         "chance": problem.chance,
         "random_policy": problem.random_policy,
         "oracle": problem.oracle,
+        "blind_is_chance": bool(problem.pairs(problem.tasks)),  # what scores more than chance has learned
         "oracle_exceeded": any(bool((course > problem.oracle).any()) for course in courses),  # in some trial
         "withheld": list(problem.withheld),
         "fold": problem.withholding,
@@ -228,7 +229,7 @@ def _notes(table: dict[str, Any], lean: float, in_pairs: bool) -> list[str]:
     """Return what a reader of the table should know, in sentences.
 
     Plasticity off is judged by its pair means where tasks come in pairs, for there it may lean to one of the two, else
-    by its mean over the training tasks.
+    by the interval of its mean over the training tasks.
     """
     lesioned = table.get(PLASTICITY_OFF)
     if lesioned is None:
@@ -237,9 +238,12 @@ def _notes(table: dict[str, Any], lean: float, in_pairs: bool) -> list[str]:
         pairs = lesioned["withheld_pairs"] + lesioned["training_pairs"]
         means = {" and ".join(pair["tasks"]): pair["mean"] for pair in pairs}
     else:
-        means = {"the training tasks": lesioned["training"]["mean"]} if lesioned["training"] else {}
+        training = lesioned["training"]
+        clear = training and training["low"] is not None and training["low"] > lean
+        means = {"the training tasks": training["mean"]} if clear else {}
     kept = [f"{share(mean)} on {tasks}" for tasks, mean in means.items() if mean > lean]
-    return [f"Plasticity off keeps {', '.join(kept)}: learning through activity."] if kept else []
+    cause = "learning through activity" if in_pairs else "by a policy that needs no learning, or through activity"
+    return [f"Plasticity off keeps {', '.join(kept)}: {cause}."] if kept else []
 
 
 def _text(value: dict[str, Any] | None) -> str:

@@ -67,7 +67,7 @@ def run_figures(
 def _progress(metrics: list[dict[str, Any]], result: dict[str, Any]) -> Figure:
     """The metric by generation: of the population while it evolves, of its center on fresh lives."""
     gain, evolved = result["gain_over_generation_0"], result["conditions"][EVOLVED]
-    learns = any(_positive(gain[part]) for part in PARTS)
+    learns = result["blind_is_chance"] and any(_positive(gain[part]) for part in PARTS)
     title = "Evolution finds networks that learn" if learns else f"{_metric(result)} over generations"
     about = f"Faint: the population. Points: its center on fresh lives; at the end {_replication(result)}."
     figure = canvas(7.4, 4.5, title, about, right=1.8)
@@ -175,7 +175,12 @@ def _draw_course(axes: Axes, course: Array, colour: str) -> list[tuple[float, fl
 
 
 def _learned(curves: dict[str, Any], part: str) -> bool:
-    """Return whether evolved networks end better than they began and than generation 0 ends, by intervals."""
+    """Return whether evolved networks end better than they began and than generation 0 ends, by intervals.
+
+    Where a policy that learns nothing may rise too, as in a maze on its way to the first reward, nothing is claimed.
+    """
+    if not curves["blind_is_chance"]:
+        return False
     evolved, null = (curves["conditions"][name][part] for name in (EVOLVED, GENERATION_0))
     begin = evolved[:, : _bin(evolved.shape[1])].mean(axis=1)
     end, null_end = (course[:, -curves["trials_scored"] :].mean(axis=1) for course in (evolved, null))
@@ -184,6 +189,8 @@ def _learned(curves: dict[str, Any], part: str) -> bool:
 
 def _needs_plasticity(result: dict[str, Any], parts: Iterable[str]) -> bool:
     """Return whether plasticity off scores less, by interval, and leaves no more than a lean."""
+    if not result["blind_is_chance"]:
+        return False
     lesioned, lost = (result[table].get(PLASTICITY_OFF) for table in ("conditions", "lost_by_lesion"))
     lean = activity_alone(result)
     return bool(lost) and all(_positive(lost[part]) and lesioned[part]["mean"] <= lean for part in parts)

@@ -3,8 +3,8 @@
 A modulation is a NamedTuple of coefficients with the methods below. Third factors are "higher is better". Its field
 `strength` multiplies every third factor: 1, or 0 where a lesion cuts the modulation.
 
-Its settings build it and say `told(fed)`: in a sentence what the rule learns by it, and that the network's feedback
-units carry `fed` if that is another way in.
+Its settings build it and say `told(fed, kinds)`: in a sentence what the rule learns by it, `kinds` being what it knows
+who is told the trial type, and that the network's feedback units carry `fed` if that is another way in.
 """
 
 from __future__ import annotations

@@ -28,10 +28,10 @@ class LossSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         """Return the packed modulation."""
         return pack(Loss(self.rate, int(self.baseline == "per_type"), 1.0))
 
-    def told(self, fed: str) -> str:
-        """Return what the rule learns, in a sentence, where the task feeds back `fed`."""
+    def told(self, fed: str, kinds: str) -> str:
+        """Return what the rule learns, in a sentence, of a task that feeds back `fed` and whose types tell `kinds`."""
         if self.baseline == "per_type":
-            return f"The rule is told {fed}, with a baseline per trial type: it knows which stimuli were shown."
+            return f"The rule is told {fed}, with a baseline per trial type: it knows {kinds}."
         return f"The rule is told {fed}, with one baseline for all trials."
 
 

@@ -34,8 +34,8 @@ class NetworkControlledSettings(
             )
         return pack(NetworkControlled(units.start, self.smoothness, 1.0))
 
-    def told(self, fed: str) -> str:
-        """Return what the rule learns, in a sentence, where the task feeds back `fed`."""
+    def told(self, fed: str, kinds: str) -> str:
+        """Return what the rule learns, in a sentence, of a task that feeds back `fed` and whose types tell `kinds`."""
         return f"The rule is told nothing from outside; the network's feedback units are told {fed}."
 
 

@@ -19,8 +19,8 @@ class UnmodulatedSettings(
         """Return the packed modulation."""
         return pack(Unmodulated(1.0))
 
-    def told(self, fed: str) -> str:
-        """Return what the rule learns, in a sentence, where the task feeds back `fed`."""
+    def told(self, fed: str, kinds: str) -> str:
+        """Return what the rule learns, in a sentence, of a task that feeds back `fed` and whose types tell `kinds`."""
         return f"The rule is told nothing; the network's feedback units are told {fed}."
 
 

@@ -34,11 +34,11 @@ class RewardSettings(
         """Return the packed modulation."""
         return pack(Reward(0.0 if self.baseline == "none" else self.rate, int(self.baseline == "per_type"), 1.0))
 
-    def told(self, fed: str) -> str:
-        """Return what the rule learns, in a sentence, where the task feeds back `fed`."""
+    def told(self, fed: str, kinds: str) -> str:
+        """Return what the rule learns, in a sentence, of a task that feeds back `fed` and whose types tell `kinds`."""
         over = {
             "single": "over one baseline for all trials",
-            "per_type": "over a baseline per trial type: it knows which stimuli were shown",
+            "per_type": f"over a baseline per trial type: it knows {kinds}",
             "none": "without a baseline",
         }
         return f"The rule is told {fed}, as reward {over[self.baseline]}."

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 ROLES = ("stimulus", "feedback", "bias", "echo", "hidden", "modulator", "response")
-CLAMPED = ("stimulus", "feedback", "bias", "echo")
+CLAMPED = ROLES[:4]  # units that tasks hold stand before all others
 
 
 class RoleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -70,7 +70,10 @@ class LifetimesSettings(
         resolved = msgspec.structs.replace(self, task=self.task.resolve(self.scored_trials))
         trials = resolved.task.trials
         if self.scored_trials > trials:
-            raise UserError(f"problem.scored_trials must be at most task.trials = {trials}, got {self.scored_trials}")
+            raise UserError(
+                f"problem.scored_trials must be at most the {trials} trials (decisions of a meta-task) of a task, "
+                f"got {self.scored_trials}"
+            )
         resolved.build(seed=0).check()
         return resolved
 
@@ -148,7 +151,7 @@ class Lifetimes:
         settings = self.settings
         fed: str = settings.task.told
         if settings.rule.modulated:
-            return str(settings.modulation.told(fed))
+            return str(settings.modulation.told(fed, settings.task.kinds_told))
         return f"No third factor reaches the weights; the network's feedback units are told {fed}."
 
     @property

@@ -107,6 +107,8 @@ class BooleanSettings(Family, frozen=True, kw_only=True, tag="boolean"):
         held = {battery.tables[name] for name in named}
         withheld = tuple(name for name, table in battery.tables.items() if table in held)
         resolved = msgspec.structs.replace(self, battery=battery, withheld=withheld)
+        if self.reversal and (self.tasks_per_life < 2 or self.newborn_tasks):
+            raise UserError("problem.task.reversal needs tasks_per_life of at least 2 and newborn_tasks = false")
         if self.reversal:
             for name in battery.tables:
                 negation_of(battery.tables, name)

@@ -11,6 +11,11 @@ import msgspec
 class Family(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
     """Tasks of one type."""
 
+    @property
+    def kinds_told(self) -> str:
+        """What it knows who is told the type of each trial."""
+        return "which stimuli were shown"
+
     def together(self, names: Sequence[str], share: float) -> list[str]:
         """Return those of `names` that may stand in one life, chosen by `share`, drawn evenly from [0, 1]."""
         return list(names)

@@ -2,7 +2,8 @@
 
     score = (metric - random policy) / (oracle - random policy)
 
-A family compiles its own kernel; the network, the rule and the number of trials of a task are common.
+Fitness stays what each family calls it, minus the loss and cost of its lives: only scores are on the common scale. A
+family compiles its own kernel; the network, the rule and the number of trials of a task are common.
 """
 
 from __future__ import annotations
@@ -73,6 +74,10 @@ class MixtureSettings(Family, frozen=True, kw_only=True, tag="mixture"):
     @property
     def scale(self) -> Scale:
         return Scale("score", chance=0.0, random_policy=0.0, oracle=1.0)
+
+    @property
+    def kinds_told(self) -> str:
+        return ", or ".join(dict.fromkeys(family.kinds_told for family in self.families))
 
     @property
     def told(self) -> str:

@@ -22,8 +22,8 @@ from evoplastic.random import FEEDBACK, below, philox, unit
 from evoplastic.tasks.boolean import Levels
 from evoplastic.tasks.contract import CORRECT, LOSS, Units
 from evoplastic.tasks.meta.drawing import begin_instance
-from evoplastic.tasks.meta.engine import arrive, decide, draw_chances, observe
-from evoplastic.tasks.meta.tables import ACTIONS, BITS, HIGHEST, LOWEST, ORACLE, RANDOM, SLOTS, Tables
+from evoplastic.tasks.meta.engine import act, arrive, change, draw_chances, observe
+from evoplastic.tasks.meta.tables import ACTIONS, BITS, CHANGING, HIGHEST, LOWEST, ORACLE, RANDOM, SLOTS, Tables
 from evoplastic.tasks.meta.world import (
     BEGINS,
     CHOOSING,
@@ -102,16 +102,18 @@ class Blocks(NamedTuple):
         ints, reals = state.ints, state.reals
         for unit_ in range(task.units.echo_end):
             rates[unit_] = reals[ints[CLAMPED_AT] + unit_]
-        if step != task.deciding - 1:
-            taken = ints[CHOSEN] if step >= task.deciding else -1
-            for action in range(task.units.response_end - task.units.response):
-                rates[task.units.response + action] = task.levels.echo if action == taken else _ZERO
+        read = ints[HEAD + ACTIONS] if step == task.deciding - 1 else 0
+        taken = ints[CHOSEN] if step >= task.deciding else -1
+        for action in range(read, task.units.response_end - task.units.response):
+            rates[task.units.response + action] = task.levels.echo if action == taken else _ZERO
 
     def reads(task, step):
         return step == task.deciding - 1
 
     def collect(task, state, step, rates):
-        decide(task.tables, state, _chosen(task, state, rates))
+        act(state, _chosen(task, state, rates))
+        if state.ints[HEAD + CHANGING]:  # else the tables are not touched, nor the reference counts of their arrays
+            change(task.tables, state)
         reals, numbers = state.reals, state.ints[NUMBERS_AT]
         if reals[FED] == _NOT_YET:
             reals[FED] = reals[REWARD]

@@ -103,13 +103,19 @@ def draw_chances(world, key, decision):
 @inlined_kernel
 def decide(tables, world, action):
     """Carry out an action: all from `move` to `change`. Then `reals` holds its reward and `ints` what comes next."""
+    act(world, action)
+    if world.ints[HEAD + CHANGING]:
+        change(tables, world)
+
+
+@inlined_kernel
+def act(world, action):
+    """Carry out an action from `move` to `end`."""
     ints = world.ints
     _step(ints, world.reals, action)
     if ints[ENDED] and ints[HEAD + RESTART]:
         word = philox(np.uint64(ints[KEY]), CHANGES, _address(world, LAST))[0]
         ints[NEXT] = ints[ints[WORDS_AT] + ints[HEAD + START] + below(word, ints[HEAD + STARTS])]
-    if ints[HEAD + CHANGING]:
-        _change(tables, world)
 
 
 @inlined_kernel
@@ -222,7 +228,7 @@ def _ends(ints, paid, landed):
 
 
 @kernel
-def _change(tables, world):
+def change(tables, world):
     """Change the variables whose time has come, and those that are the other value of one of them."""
     block, changed = world.ints[BLOCK], False
     for variable in range(tables.facts[block, VARIABLES]):

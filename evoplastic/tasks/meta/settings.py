@@ -34,7 +34,7 @@ class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     random: float
     oracle: float
-    of: str  # digest of the spec, its horizon and the scored decisions
+    of: str  # digest of the spec, its horizon, the scored decisions and the two numbers
 
 
 class MetaTaskSettings(Family, frozen=True, kw_only=True, tag="meta_tasks"):
@@ -60,7 +60,7 @@ class MetaTaskSettings(Family, frozen=True, kw_only=True, tag="meta_tasks"):
         if not specs:
             raise UserError("problem.task.specs must name at least one meta-task")
         for name, spec in specs.items():
-            _checked(name, spec)
+            self._check(name, spec)
         specs = {name: _in_order(spec) for name, spec in specs.items()}
         for name in self.withheld:
             if name not in specs:
@@ -73,10 +73,9 @@ class MetaTaskSettings(Family, frozen=True, kw_only=True, tag="meta_tasks"):
         return msgspec.structs.replace(resolved, values=known)
 
     def _value(self, name: str, spec: MetaTask, horizon: int, scored: int) -> Value:
-        content = json.dumps([to_json(spec), horizon, scored], sort_keys=True)
-        digest = hashlib.sha256(content.encode()).hexdigest()[:16]
-        if name in self.values and self.values[name].of == digest:
-            return self.values[name]
+        known = self.values.get(name)
+        if known and known.of == _digest(spec, horizon, scored, known.random, known.oracle):
+            return known
         try:
             found = values(decode(spec), horizon, scored)
         except UserError as error:
@@ -86,7 +85,21 @@ class MetaTaskSettings(Family, frozen=True, kw_only=True, tag="meta_tasks"):
                 f"problem.task.specs: {name}: knowing the instance pays {found.oracle:.4g} per decision and random "
                 f"play {found.random:.4g}, so there is nothing to learn; use another task or a longer horizon"
             )
-        return Value(found.random, found.oracle, digest)
+        return Value(found.random, found.oracle, _digest(spec, horizon, scored, found.random, found.oracle))
+
+    def _check(self, name: str, spec: MetaTask) -> None:
+        """Raise UserError for a spec that is none, or not with the horizon and the arm of these settings."""
+        try:
+            program = decode(msgspec.structs.replace(spec, horizon=self.horizon or spec.horizon))
+            check_program(program)
+        except UserError as error:
+            raise UserError(f"problem.task.specs.{name}: {error}") from None
+        ending = program.ending
+        if self.reset_activity and not (ending.decisions or ending.until or ending.rewarded):
+            raise UserError(
+                f"problem.task.reset_activity: meta-task {name!r} has no trials between which activity could go to "
+                "rest; say in its spec when a trial ends"
+            )
 
     @property
     def content(self) -> Mapping[str, MetaTask]:
@@ -117,6 +130,10 @@ class MetaTaskSettings(Family, frozen=True, kw_only=True, tag="meta_tasks"):
     @property
     def scale(self) -> Scale:
         return Scale("score", chance=0.0, random_policy=0.0, oracle=1.0)
+
+    @property
+    def kinds_told(self) -> str:
+        return "which hidden state it was in"
 
     @property
     def told(self) -> str:
@@ -201,8 +218,6 @@ def _in_order(spec: MetaTask) -> MetaTask:
     return msgspec.structs.replace(spec, transitions={state: rows[state] for state in spec.states if state in rows})
 
 
-def _checked(name: str, spec: MetaTask) -> None:
-    try:
-        check_program(decode(spec))
-    except UserError as error:
-        raise UserError(f"problem.task.specs.{name}: {error}") from None
+def _digest(spec: MetaTask, *numbers: float) -> str:
+    content = json.dumps([to_json(spec), *numbers], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
