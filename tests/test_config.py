@@ -187,7 +187,10 @@ def test_keys_of_another_type_are_not_offered():
             "strategy.population=5",
             "strategy: population must be even, since members come in antithetic pairs, got 5",
         ),
-        ("problem.scored_trials=9", "problem.scored_trials must be at most task.trials = 8, got 9"),
+        (
+            "problem.scored_trials=9",
+            "problem.scored_trials must be at most the 8 trials (decisions of a meta-task) of a task, got 9",
+        ),
         ("strategy", "--set must look like strategy.sigma=0.02, got 'strategy'"),
         ("strategy..sigma=1", "--set must look like strategy.sigma=0.02, got 'strategy..sigma=1'"),
     ],

@@ -212,10 +212,10 @@ def test_a_spec_file_that_is_none_is_refused(tmp_path, content, words):
 def test_a_spec_that_is_not_there_is_refused_with_all_names(name):
     with pytest.raises(UserError) as refused:
         find_spec(name)
-    assert all(known in str(refused.value) for known in spec_names())
+    assert all(known in str(refused.value) for known in spec_names(FORMAT))
 
 
-@pytest.mark.parametrize("name", spec_names())
+@pytest.mark.parametrize("name", spec_names(FORMAT))
 def test_a_spec_that_comes_with_the_package_says_what_it_is(name):
     content = read_spec(name, FORMAT)
     assert content["summary"] and content["source"] and content["columns"]

@@ -87,7 +87,7 @@ from evoplastic.tasks.meta.world import (
 )
 
 _NOTHING = np.float32(0.0)
-_FIRST = np.int64(0)  # a literal 0 would compile the drawing of instances once more
+_FIRST, _NO_UNITS = np.int64(0), np.int64(0)  # a literal 0 would compile what it is given to once more
 
 
 @inlined_kernel
@@ -274,7 +274,7 @@ def play(tables, key, decisions, policy, rewards):
     `policy` (T, C, M, S) int64 holds the action of time t (the last row from T on), joint value c of the changing
     variables (mixed radix, the first highest), memory and state; a policy without rows acts evenly at random.
     """
-    world = unborn(tables, 0)
+    world = unborn(tables, _NO_UNITS)
     begin_instance(tables, world, _FIRST, key)
     ints, reals = world.ints, world.reals
     for decision in range(decisions):
