@@ -36,7 +36,8 @@ format: $(READY) ## mend style and formatting
 types: $(READY) ## check types
 	@$(PY) -m mypy
 
-science: $(READY) ## reproduce every claim that evolves something (hours); writes benchmarks/RESULTS.md
+science: $(READY) ## reproduce every claim that evolves something (hours); writes benchmarks/RESULTS.md and META_TASKS.md
+	@$(PY) benchmarks/meta_tasks.py
 	@$(PY) benchmarks/claims.py
 
 soak: $(READY) ## faults and fuzzing at length
