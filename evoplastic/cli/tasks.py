@@ -43,7 +43,7 @@ def show_task(name: Spec, as_json: Json = False) -> None:
     from evoplastic.tasks.truth_tables import Spec as Battery
     from evoplastic.tasks.truth_tables import describe as describe_battery
 
-    if _is_battery(name):
+    if _is_battery(_content(name)):
         battery = Battery(name=name).resolve()
         print(json.dumps(_content(name)) if as_json else describe_battery(battery.tables))
         return
@@ -66,7 +66,7 @@ def plot_task(
     from evoplastic.analysis.task_figures import draw_task
     from evoplastic.tasks.meta.reading import read_meta_task
 
-    if _is_battery(name):
+    if _is_battery(_content(name)):
         raise UserError(f"{name} is a battery of truth tables and has no states to draw; see `evoplastic tasks show`")
     path = Path(out or f"{Path(name).stem}.png")
     draw_task(read_meta_task(name), Path(name).stem, path)
@@ -119,10 +119,9 @@ def _content(name: str) -> Any:
         return None
 
 
-def _is_battery(name: str) -> bool:
+def _is_battery(content: Any) -> bool:
     from evoplastic.tasks.truth_tables import FORMAT
 
-    content = _content(name)
     return isinstance(content, dict) and content.get("format") == FORMAT
 
 
@@ -132,8 +131,9 @@ def _row(name: str) -> tuple[str, ...]:
     from evoplastic.tasks.meta.decode import decode
     from evoplastic.tasks.meta.reading import read_meta_task
 
-    summary = textwrap.shorten(str(_content(name).get("summary", "")), _SUMMARY, placeholder=" ...")
-    if _is_battery(name):
+    content = _content(name)
+    summary = textwrap.shorten(str(content.get("summary", "")), _SUMMARY, placeholder=" ...")
+    if _is_battery(content):
         return name, "battery  ", "", "", "", summary
     program = decode(read_meta_task(name))
     sizes = len(program.states), len(program.actions), program.spec.horizon

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from evoplastic.modulation.contract import Outcome
 from evoplastic.random import FEEDBACK, STIMULI, below, philox
-from evoplastic.tasks.contract import CORRECT, LOSS, Units
+from evoplastic.tasks.contract import CORRECT, LOSS, Levels, Units, age_at
 
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
@@ -46,13 +46,6 @@ class Periods(NamedTuple):
     feedback: int
     feedback_end: int
     trial: int
-
-
-class Levels(NamedTuple):
-    stimulus: float
-    feedback: float
-    echo: float
-    bias: float
 
 
 class BooleanTask(NamedTuple):
@@ -88,7 +81,7 @@ class BooleanTask(NamedTuple):
         kind = below(philox(key, STIMULI, np.uint64(trial))[0], task.tables.shape[1])
         target = task.tables[trial // task.block_trials, kind]
         fed_loss = -_ONE
-        age = trial % task.block_trials if task.newborn_blocks else trial
+        age = age_at(task, trial)
         if task.shuffled and age > 0:
             earlier = trial - age + below(philox(key, FEEDBACK, np.uint64(trial))[0], age)
             fed_loss = _ONE - scores[earlier, CORRECT] if task.binary else scores[earlier, LOSS]

@@ -11,9 +11,9 @@ import numpy as np
 
 from evoplastic.errors import UserError
 from evoplastic.jit import pack
-from evoplastic.tasks.boolean import BooleanTask, Levels, Periods
+from evoplastic.tasks.boolean import BooleanTask, Periods
 from evoplastic.tasks.contract import Scale, Units
-from evoplastic.tasks.family import Family
+from evoplastic.tasks.family import Family, LevelSettings
 from evoplastic.tasks.truth_tables import (
     Battery,
     RandomPairs,
@@ -74,15 +74,6 @@ class PeriodSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             feedback_end,
             feedback_end + count["rest"],
         )
-
-
-class LevelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Outputs that clamped units are held at."""
-
-    stimulus: float = 3.0
-    feedback: float = 3.0
-    echo: float = 3.0
-    bias: float = 1.0
 
 
 class BooleanSettings(Family, frozen=True, kw_only=True, tag="boolean"):
@@ -185,13 +176,12 @@ class BooleanSettings(Family, frozen=True, kw_only=True, tag="boolean"):
             if len(places[role]) < least and (role != "echo" or places[role]):
                 raise UserError(f"the boolean task needs at least {least} {role} units, got {len(places[role])}")
         rows = np.array([[int(digit) for digit in self.tables[name]] for name in names])
-        levels = self.levels
         return pack(
             BooleanTask(
                 tables=rows,
                 units=Units.of(places),
                 periods=self.periods.steps(self.stimuli, dt_ms),
-                levels=Levels(levels.stimulus, levels.feedback, levels.echo, levels.bias),
+                levels=self.levels.build(),
                 block_trials=self.trials,
                 newborn_blocks=int(self.newborn_tasks),
                 binary=int(self.feedback == "binary"),

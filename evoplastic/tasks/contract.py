@@ -41,6 +41,15 @@ class Units(NamedTuple):
         return cls(*(bound for role in roles for bound in (places[role].start, places[role].stop)))
 
 
+class Levels(NamedTuple):
+    """Outputs that clamped units are held at."""
+
+    stimulus: float
+    feedback: float
+    echo: float
+    bias: float
+
+
 class Scale(NamedTuple):
     """What the CORRECT column of a family is called, and what it is for whom."""
 

@@ -7,6 +7,21 @@ from typing import Any
 
 import msgspec
 
+from evoplastic.tasks.contract import Levels
+
+
+class LevelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Outputs that clamped units are held at."""
+
+    stimulus: float = 3.0
+    feedback: float = 3.0
+    echo: float = 3.0
+    bias: float = 1.0
+
+    def build(self) -> Levels:
+        """Return the levels as kernels take them."""
+        return Levels(self.stimulus, self.feedback, self.echo, self.bias)
+
 
 class Family(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
     """Tasks of one type."""

@@ -19,8 +19,7 @@ from evoplastic.jit import inlined_kernel
 from evoplastic.modulation.contract import Outcome
 from evoplastic.polynomials import exp
 from evoplastic.random import FEEDBACK, below, philox, unit
-from evoplastic.tasks.boolean import Levels
-from evoplastic.tasks.contract import CORRECT, LOSS, Units
+from evoplastic.tasks.contract import CORRECT, LOSS, Levels, Units, age_at
 from evoplastic.tasks.meta.drawing import begin_instance
 from evoplastic.tasks.meta.engine import act, arrive, change, draw_chances, observe
 from evoplastic.tasks.meta.tables import ACTIONS, BITS, CHANGING, HIGHEST, LOWEST, ORACLE, RANDOM, SLOTS, Tables
@@ -89,7 +88,7 @@ class Blocks(NamedTuple):
         _hold_feedback(task, state, _ZERO, -1)
         draw_chances(state, key, trial)
         state.reals[FED] = _NOT_YET
-        age = trial % task.block_trials if task.newborn_blocks else trial
+        age = age_at(task, trial)
         if task.shuffled and age > 0:
             earlier = trial - age + below(philox(key, FEEDBACK, np.uint64(trial))[0], age)
             numbers = task.tables.numbers[earlier // task.block_trials]

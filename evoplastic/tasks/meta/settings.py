@@ -12,10 +12,8 @@ import msgspec
 
 from evoplastic.errors import UserError, nearest
 from evoplastic.jit import pack
-from evoplastic.tasks.boolean import Levels
-from evoplastic.tasks.boolean_settings import LevelSettings
 from evoplastic.tasks.contract import Scale, Units
-from evoplastic.tasks.family import Family
+from evoplastic.tasks.family import Family, LevelSettings
 from evoplastic.tasks.meta.blocks import Blocks
 from evoplastic.tasks.meta.check import check_program
 from evoplastic.tasks.meta.decode import decode
@@ -165,14 +163,13 @@ class MetaTaskSettings(Family, frozen=True, kw_only=True, tag="meta_tasks"):
         programs = {name: decode(self.content[name]) for name in names}
         for name, program in programs.items():
             self._check_places(name, program, places)
-        levels, stimulus = self.levels, places["stimulus"]
         bounds = [Bounds(self.values[name].random, self.values[name].oracle) for name in names]
         return pack(
             Blocks(
                 tables=tables_of([programs[name] for name in names], bounds),
                 units=Units.of(places),
-                levels=Levels(levels.stimulus, levels.feedback, levels.echo, levels.bias),
-                clock=stimulus.stop - 1 if self.clock else -1,
+                levels=self.levels.build(),
+                clock=places["stimulus"].stop - 1 if self.clock else -1,
                 deciding=self.decide_steps,
                 feeding=self.feedback_steps,
                 block_trials=self.trials,
