@@ -239,7 +239,7 @@ def test_a_member_that_kills_its_workers_is_named_and_the_evaluator_lives_on(mak
     with pytest.raises(Poisoned, match="member 7 killed its worker 3 times") as poison:
         evaluator.evaluate(CANDIDATES, jobs(40))
     assert poison.value.job == jobs(40)[17]
-    assert evaluator.report()["restarts"] in (3, 4)  # one more if it was first met among others
+    assert evaluator.report()["restarts"] >= 3  # more if it was met among others, or late and given to a second worker
     np.testing.assert_array_equal(evaluator.evaluate(CANDIDATES, jobs(10)), expected(10))
 
 
@@ -255,7 +255,7 @@ def test_a_worker_that_hangs_is_worked_around_and_then_given_up(make, monkeypatc
         monkeypatch.setattr("evoplastic.evaluators.ray.HUNG_SECONDS", 0.5)
         monkeypatch.setattr("evoplastic.evaluators.ray.HUNG", 1.0)
         evaluator.evaluate(CANDIDATES, jobs(100))
-        assert evaluator.report()["timeouts"] == 1
+        assert evaluator.report()["timeouts"] >= 1  # more if this machine paused another as long
     finally:
         os.kill(stopped, signal.SIGCONT)
 
