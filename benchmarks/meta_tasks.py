@@ -24,8 +24,8 @@ from evoplastic.config import deciding, difference, read_config
 from evoplastic.jit import source_hash
 from evoplastic.launch import load_run
 from evoplastic.tasks.meta.decode import decode
-from evoplastic.tasks.meta.fixed_policies import best_fixed
-from evoplastic.tasks.meta.values import values
+from evoplastic.tasks.meta.solvers.fixed_policies import best_fixed
+from evoplastic.tasks.meta.solvers.values import values
 
 RESULTS = Path(__file__).with_name("META_TASKS.md")
 TASKS = ("dependent-bandit", "t-maze", "harlow", "two-step", "key-door", "reversal", "7x7-maze")

@@ -63,7 +63,7 @@ def test_values_that_cannot_be_exact_are_told_instead(main, monkeypatch):
     def refuse(*_):
         raise UserError("it is too large")
 
-    monkeypatch.setattr("evoplastic.tasks.meta.values.values", refuse)
+    monkeypatch.setattr("evoplastic.tasks.meta.solvers.values.values", refuse)
     said = main("tasks", "show", "t-maze")
     assert said.code == 0 and "not computed: it is too large" in said.out
 

@@ -15,11 +15,11 @@ from evoplastic.random import below
 from evoplastic.tasks.meta import drawing, engine
 from evoplastic.tasks.meta import world as worlds
 from evoplastic.tasks.meta.decode import decode
-from evoplastic.tasks.meta.instances import Instance, instances
 from evoplastic.tasks.meta.language import FORMAT, ORDER
 from evoplastic.tasks.meta.reading import parse_meta_task, read_meta_task
+from evoplastic.tasks.meta.solvers.instances import Instance, instances
+from evoplastic.tasks.meta.solvers.values import oracle_policy, values
 from evoplastic.tasks.meta.tables import Bounds, tables_of
-from evoplastic.tasks.meta.values import oracle_policy, values
 from evoplastic.tasks.specs import find_spec, spec_names
 
 NAMES = [name for name in spec_names() if json.loads(find_spec(name).read_text())["format"] == FORMAT]

@@ -35,7 +35,7 @@ from evoplastic.tasks.contract import (
 from evoplastic.tasks.meta import drawing, settings
 from evoplastic.tasks.meta import world as worlds
 from evoplastic.tasks.meta.decode import decode
-from evoplastic.tasks.meta.values import values
+from evoplastic.tasks.meta.solvers.values import values
 
 UNITS = 40
 ROLES = {"stimulus": 18, "feedback": 2, "bias": 1, "echo": 4, "modulator": 0, "response": 4}

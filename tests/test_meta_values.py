@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from evoplastic.errors import UserError
 from evoplastic.tasks.meta import convex, fixed_policies
 from evoplastic.tasks.meta.decode import decode
-from evoplastic.tasks.meta.fixed_policies import best_fixed
-from evoplastic.tasks.meta.instances import chain_of, instances
 from evoplastic.tasks.meta.language import ORDER
 from evoplastic.tasks.meta.reading import parse_meta_task, read_meta_task
-from evoplastic.tasks.meta.values import instance_values, oracle_policy, values
+from evoplastic.tasks.meta.solvers.fixed_policies import best_fixed
+from evoplastic.tasks.meta.solvers.instances import chain_of, instances
+from evoplastic.tasks.meta.solvers.values import instance_values, oracle_policy, values
 
 close = {"rel": 0, "abs": 1e-9}
 many = settings(

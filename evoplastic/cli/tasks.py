@@ -143,8 +143,8 @@ def _row(name: str) -> tuple[str, ...]:
 def _values(spec: MetaTask) -> str:
     """Return what play at random, the best fixed policy and one who knows the instance earn, or why that is open."""
     from evoplastic.tasks.meta.decode import decode
-    from evoplastic.tasks.meta.fixed_policies import best_fixed
-    from evoplastic.tasks.meta.values import values
+    from evoplastic.tasks.meta.solvers.fixed_policies import best_fixed
+    from evoplastic.tasks.meta.solvers.values import values
 
     program = decode(spec)
     try:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from evoplastic.errors import UserError
 from evoplastic.gym.lives import Address, Floats, Lives
 from evoplastic.tasks.meta.language import MetaTask
-from evoplastic.tasks.meta.values import Values
+from evoplastic.tasks.meta.solvers.values import Values
 
 Spec = str | os.PathLike[str] | MetaTask
 Info = dict[str, Any]

@@ -24,8 +24,8 @@ from evoplastic.tasks.meta.lanes import begin_lanes, decide_lanes, unborn_lanes
 from evoplastic.tasks.meta.language import MetaTask
 from evoplastic.tasks.meta.program import Decoded, Program
 from evoplastic.tasks.meta.reading import read_meta_task
+from evoplastic.tasks.meta.solvers.values import Values, values
 from evoplastic.tasks.meta.tables import Bounds, tables_of
-from evoplastic.tasks.meta.values import Values, values
 from evoplastic.tasks.meta.world import STATE, World, codes, held, levels
 
 LONGEST = 100_000  # decisions, as in a spec

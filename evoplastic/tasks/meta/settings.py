@@ -20,8 +20,8 @@ from evoplastic.tasks.meta.decode import decode
 from evoplastic.tasks.meta.language import ANY, MetaTask, to_json
 from evoplastic.tasks.meta.program import Program
 from evoplastic.tasks.meta.reading import read_meta_task
+from evoplastic.tasks.meta.solvers.values import values
 from evoplastic.tasks.meta.tables import Bounds, tables_of
-from evoplastic.tasks.meta.values import values
 
 LEAST_GAIN = 1e-3  # reward per decision that knowing the instance must be worth, or a score would divide by nothing
 Steps = Annotated[int, msgspec.Meta(ge=1, le=1_000)]

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, eye_array, kron
 
-from evoplastic.tasks.meta.instances import Chain, Changing, chain_of, endings_by_reward, endings_matter
 from evoplastic.tasks.meta.program import ANYTHING, Program, Rule
+from evoplastic.tasks.meta.solvers.instances import Chain, Changing, chain_of, endings_by_reward, endings_matter
 
 Array = NDArray[np.float64]
 

@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoplastic.errors import UserError
-from evoplastic.tasks.meta.convex import MOST_POLYGONS, mean_over
-from evoplastic.tasks.meta.instances import (
+from evoplastic.tasks.meta.program import Program
+from evoplastic.tasks.meta.solvers.convex import MOST_POLYGONS, mean_over
+from evoplastic.tasks.meta.solvers.instances import (
     MOST_WORK,
     Instance,
     check_exact,
@@ -33,8 +34,7 @@ from evoplastic.tasks.meta.instances import (
     instances,
     work_of,
 )
-from evoplastic.tasks.meta.model import Array, Model, model_of
-from evoplastic.tasks.meta.program import Program
+from evoplastic.tasks.meta.solvers.model import Array, Model, model_of
 
 BATCH = 2**20  # numbers that describe one decision of the instances solved together
 _TIE = 1e-12  # actions this close are as good

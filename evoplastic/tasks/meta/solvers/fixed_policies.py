@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import softmax
 
-from evoplastic.tasks.meta.model import Array, Model, model_of
 from evoplastic.tasks.meta.program import Program
-from evoplastic.tasks.meta.values import Span, batches, settled, solve, span_of
+from evoplastic.tasks.meta.solvers.model import Array, Model, model_of
+from evoplastic.tasks.meta.solvers.values import Span, batches, settled, solve, span_of
 
 MOST_MAPS = 65_536
 MOST_TRIED = 2**33  # products for all maps; 20 s on one core

@@ -1,0 +1,1 @@
+"""Exact values of meta-tasks: of random play, of who knows the instance, of policies and of Bayesian learners."""
