@@ -60,7 +60,9 @@ class Certificate(Part, frozen=True, kw_only=True):
     beliefs: int  # nodes of the Bayes-adaptive solution
     reachable: float  # share of states that some policy reaches
     distinguishable: int  # classes of instances that a learner could ever tell apart
-    steps_to_90: int | None  # decisions until a Bayesian gains 90 % of what it ever gains per decision; None: gains nothing
+    steps_to_90: (
+        int | None
+    )  # decisions until a Bayesian gains 90 % of what it ever gains per decision; None: gains nothing
     reward_density: float  # share of decisions that pay anything under random play
     aliasing: float  # share of pairs of reachable states that show the same
 

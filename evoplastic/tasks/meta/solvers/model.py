@@ -13,16 +13,15 @@ places a reward relocates to.
 
 from __future__ import annotations
 
-import functools
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, eye_array, kron
 
-from evoplastic.tasks.meta.program import ANYTHING, Program, Rule
-from evoplastic.tasks.meta.solvers.instances import Chain, Changing, chain_of, endings_by_reward, endings_matter
+from evoplastic.tasks.meta.program import Program
+from evoplastic.tasks.meta.solvers.instances import Chain, Changing, endings_matter
+from evoplastic.tasks.meta.solvers.outcomes import Outcomes
 
 Array = NDArray[np.float64]
 
@@ -48,7 +47,7 @@ class Model:
 
     def onward(self, later: Array, decision: int) -> Array:
         """Return what each column of `moves` is worth, (columns, X), when situations are worth `later` (N, X) next."""
-        parts = [self._followed(later, decision, ended) for ended in self._endings(decision)]
+        parts = [self._followed(later, decision, ended) for ended in self.endings(decision)]
         after = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return np.concatenate([after, self.places @ after]) if self.places.shape[0] else after
 
@@ -56,7 +55,7 @@ class Model:
         """Return how much reaches each situation, (N,), when `flow` (columns,) leaves the decision: onward, turned."""
         split = self.places.shape[1]
         flow = flow[:split] + self.places.T @ flow[split:]
-        parts = zip(np.split(flow, self.blocks), self._endings(decision))
+        parts = zip(np.split(flow, self.blocks), self.endings(decision))
         return np.sum([self._arrived(part, decision, ended) for part, ended in parts], axis=0)
 
     def begun(self, values: Array) -> Array:
@@ -64,7 +63,7 @@ class Model:
         values = values.reshape(*self.shape, *values.shape[1:])
         return values[:, :, 0, list(self.start)].mean(axis=(1, 2))
 
-    def _endings(self, decision: int) -> tuple[bool, ...]:
+    def endings(self, decision: int) -> tuple[bool, ...]:
         """Return for each block whether a trial ends there."""
         if self.blocks == 2:
             return False, True
@@ -86,168 +85,24 @@ class Model:
 
 def model_of(program: Program, held: Array) -> Model:
     """Return the model of instances that hold `held` (I, V); a probability that is NaN stays open in all of them."""
-    chain = chain_of(program)
-    decision = _Decision(program, held, chain)
-    moves, places = decision.moves()
+    return model_from(Outcomes(program, held))
+
+
+def model_from(outcomes: Outcomes) -> Model:
+    """Return the model of instances with these outcomes."""
+    program = outcomes.program
+    moves, places = outcomes.moves()
     return Model(
-        shape=decision.shape[:4],
-        rewards=decision.rewards(),
+        shape=outcomes.shape[:4],
+        rewards=outcomes.rewards(),
         moves=moves,
         places=places,
-        restarts=_restarts(program, decision.shape[0] * decision.shape[1]),
-        changes=_changes(chain, decision.shape),
+        restarts=_restarts(program, outcomes.shape[0] * outcomes.shape[1]),
+        changes=_changes(outcomes.chain, outcomes.shape),
         start=program.start,
         decisions=program.ending.decisions if endings_matter(program) else 0,
-        blocks=decision.blocks,
+        blocks=outcomes.blocks,
     )
-
-
-class _Decision:
-    """Every instance, joint value, memory, state, action and successor at once: arrays broadcast over these axes."""
-
-    def __init__(self, program: Program, held: Array, chain: Chain):
-        self.program = program
-        self.held = np.where(np.isnan(chain.held), held[:, None], chain.held)  # (I, C, V)
-        self.open = [
-            number
-            for number, variable in enumerate(program.variables)
-            if variable.continuous and np.isnan(held[:, number]).any()
-        ]
-        layout = held[:, program.layout_variable].astype(int) if program.layout_variable >= 0 else [0] * len(held)
-        targets = program.targets[layout][:, None, None]
-        self.shape = (*self.held.shape[:2], program.joint_memories, *targets.shape[3:])
-        self.chances = np.broadcast_to(program.probabilities[layout][:, None, None], self.shape)
-        self.targets = np.broadcast_to(self._resolved(targets), self.shape)
-        self.blocks = 1 if program.ending.decisions or not self._events() else 2
-
-    def _events(self) -> bool:
-        return endings_matter(self.program) and bool(self.program.ending.until or self.program.ending.rewarded)
-
-    def _resolved(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return states in the place of references."""
-        resolved = targets
-        for reference in np.unique(targets[targets < 0]):
-            resolved = np.where(targets == reference, self._said(int(reference)), resolved)
-        return resolved
-
-    def _said(self, reference: int) -> NDArray[np.int64]:
-        """Return the state or action that a reference stands for, (I or 1, C or 1, 1, 1, 1, 1)."""
-        if reference >= 0:
-            return np.full((1,) * 6, reference)
-        return self.held[:, :, -2 - reference, None, None, None, None].astype(np.int64)
-
-    def _applies(self, rule: Rule) -> NDArray[np.bool_]:
-        _, _, memories, states, actions, _ = self.shape
-        state, action = np.arange(states)[:, None, None], np.arange(actions)[:, None]
-        holds = ((rule.memories >> np.arange(memories)) & 1 == 1)[:, None, None, None]
-        if rule.from_ != ANYTHING:
-            holds = holds & (self._said(rule.from_) == state)
-        if rule.action != ANYTHING:
-            holds = holds & (self._said(rule.action) == action)
-        if rule.to != ANYTHING:
-            holds = holds & (self._said(rule.to) == self.targets)
-        if rule.moved != ANYTHING:
-            holds = holds & ((self.targets != state) == bool(rule.moved))
-        return np.broadcast_to(holds, self.shape)
-
-    @functools.cached_property
-    def _deciding(self) -> NDArray[np.int64]:
-        """Return the number of the reward rule that decides, -1 for none."""
-        deciding = np.full(self.shape, -1, np.int64)
-        for number, rule in enumerate(self.program.rewards):
-            deciding[self._applies(rule)] = number
-        return deciding
-
-    @functools.cached_property
-    def _payments(self) -> Array:
-        """Return the probability that each rule pays, as 1 and the open probabilities times (R + 1, I, C, D)."""
-        payments = np.zeros((len(self.program.rewards) + 1, *self.shape[:2], 1 + len(self.open)))
-        for number, rule in enumerate(self.program.rewards):
-            payments[number, ..., 0] = rule.chance.offset
-            if rule.chance.variable in self.open:
-                payments[number, ..., 1 + self.open.index(rule.chance.variable)] = rule.chance.slope
-            elif rule.chance.variable >= 0:
-                payments[number, ..., 0] += rule.chance.slope * self.held[:, :, rule.chance.variable]
-        return payments
-
-    def rewards(self) -> Array:
-        """Return the expected reward less costs of each action, (A, N, D)."""
-        values = np.array([rule.value for rule in self.program.rewards] + [0.0])
-        expected = np.empty((*self.shape[:5], 1 + len(self.open)))
-        for term in range(expected.shape[-1]):
-            paid = values[:, None, None] * self._payments[..., term]
-            expected[..., term] = (self.chances * self._per_outcome(paid)).sum(axis=-1)
-        for rule in self.program.costs:
-            expected[..., 0] -= rule.value * (self.chances * self._applies(rule)).sum(axis=-1)
-        return np.moveaxis(expected, 4, 0).reshape(self.shape[4], -1, expected.shape[-1])
-
-    def _per_outcome(self, of_rules: Array) -> Array:
-        """Return for every outcome what `of_rules` (R + 1, I, C) has for the rule that decides."""
-        instance, joint = np.ogrid[: self.shape[0], : self.shape[1]]
-        return of_rules[self._deciding, instance[..., None, None, None, None], joint[..., None, None, None, None]]
-
-    def moves(self) -> tuple[csr_array, csr_array]:
-        """Return the matrices `moves` and `places` of a Model.
-
-        A payment splits an outcome in two only where it decides what happens next.
-        """
-        instances, joints, memories, states, actions, _ = self.shape
-        ends = endings_by_reward(self.program)
-        each = [(rule.places, rule.but) for rule in self.program.rewards]
-        sets = [said for said in dict.fromkeys(each) if said[0]]
-        set_of = np.array([sets.index(said) if said[0] else -1 for said in each] + [-1])
-        splits = (set_of >= 0) | ends
-        paid = self._per_outcome(np.where(splits[:, None, None], self._payments[..., 0], 0.0))
-        after = np.arange(instances * joints).reshape(instances, joints, 1, 1, 1, 1) * memories + self._marked()
-        rows = instances * joints * memories  # of one set of places
-        width = self.blocks * rows * states
-        taken = set_of[self._deciding]
-        columns = np.stack(
-            [
-                self._column(after, self.targets, paid=False),
-                np.where(taken >= 0, width + taken * rows + after, self._column(after, self.targets, paid=ends)),
-            ]
-        )
-        weights = np.stack([self.chances * (1.0 - paid), self.chances * paid])
-        row = np.arange(actions * rows * states).reshape(actions, *self.shape[:4])
-        row = np.broadcast_to(np.moveaxis(row, 0, 4)[..., None], weights.shape)
-        kept = weights > 0.0
-        shape = (actions * rows * states, width + len(sets) * rows)
-        moves = csr_array((weights[kept], (row[kept], columns[kept])), shape=shape)
-        return moves, self._places(sets, width)
-
-    def _marked(self) -> NDArray[np.int64]:
-        """Return the memory after all marks."""
-        memory = np.broadcast_to(np.arange(self.shape[2])[:, None, None, None], self.shape)
-        for rule in self.program.marks:
-            memory = np.where(self._applies(rule), np.array(rule.marked)[memory], memory)
-        return memory
-
-    def _column(self, after: NDArray[np.int64], states: NDArray[np.int64], paid: bool) -> NDArray[np.int64]:
-        """Return the column of being in these states, `after` being the number of (i, c, m)."""
-        column = after * self.shape[3] + states
-        if self.blocks == 1:
-            return column
-        ended = np.isin(states, self.program.ending.until) | (paid and self.program.ending.rewarded)
-        return column + ended * math.prod(self.shape[:4])
-
-    def _places(self, sets: list[tuple[tuple[int, ...], tuple[int, ...]]], width: int) -> csr_array:
-        """Return where each set of places, less those left out, leads from each (i, c, m), evenly."""
-        shape = self.shape[:3]
-        after = np.arange(math.prod(shape)).reshape(shape)
-        if not sets:
-            return csr_array((0, width))
-        entries = []
-        for number, (places, but) in enumerate(sets):
-            states = np.stack([np.broadcast_to(self._said(place)[..., 0, 0, 0], shape) for place in places])
-            left = np.ones(states.shape, bool)
-            for other in but:
-                left &= states != self._said(other)[..., 0, 0, 0]
-            rows = np.broadcast_to(number * after.size + after, states.shape)
-            columns = self._column(after, states, paid=True)
-            entries.append(((left / left.sum(axis=0))[left], rows[left], columns[left]))
-        weights, rows, columns = (np.concatenate(parts) for parts in zip(*entries))
-        return csr_array((weights, (rows, columns)), shape=(len(sets) * after.size, width))
 
 
 def _restarts(program: Program, instances: int) -> csr_array:
