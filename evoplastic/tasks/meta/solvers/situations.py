@@ -40,7 +40,8 @@ class Situations:
     born: Array  # (N,): probability to begin there, the weight of the instance included
     seen: Numbers  # (N,): symbol of what is shown there
     symbols: int
-    labels: Numbers  # the symbols of single new stimuli, which mean nothing beforehand
+    looks: Numbers  # (N,): as `seen`, but one new stimulus looks like another
+    shows: Numbers  # (symbols, slots): the stimuli of a symbol; labels come after the program's codes, -1 is none
     payments: Array  # (L,): what a decision can pay, costs taken off, ascending
     rewards: Array  # (A, N): expected payment
     kinds: Numbers  # (H,): the kind of each decision
@@ -77,7 +78,7 @@ def situations_of(program: Program, horizon: int | None = None) -> Situations:
     held = held.reshape(len(drawn), len(program.variables))
     outcomes = Outcomes(program, held)
     model, (payments, moves) = model_from(outcomes), outcomes.told_moves()
-    seen, labels = _seen(program, held, model.shape)
+    seen, looks, shows = _seen(program, held, model.shape)
     decisions = range(1, (program.spec.horizon if horizon is None else horizon) + 1)
     kinds, kind_of = _kinds(model, decisions)
     first, into, chance, told = _branches(model, moves, len(payments), seen, kinds)
@@ -86,7 +87,8 @@ def situations_of(program: Program, horizon: int | None = None) -> Situations:
         born=_born(model, weights),
         seen=seen,
         symbols=int(seen.max()) + 1,
-        labels=labels,
+        looks=looks,
+        shows=shows,
         payments=payments,
         rewards=np.ascontiguousarray(model.rewards[..., 0]),
         kinds=kind_of,
@@ -139,8 +141,8 @@ def _is_drawn(variable: Decoded) -> bool:
     return bool(variable.values) and variable.kind != "stimulus" and variable.other < 0 and variable.change is None
 
 
-def _seen(program: Program, held: Array, shape: tuple[int, int, int, int]) -> tuple[Numbers, Numbers]:
-    """Return the symbol of what each situation shows, (N,), and the symbols of single labels."""
+def _seen(program: Program, held: Array, shape: tuple[int, int, int, int]) -> tuple[Numbers, Numbers, Numbers]:
+    """Return `seen`, `looks` and `shows` of Situations."""
     size, joints, memories, states = shape
     layout = held[:, program.layout_variable].astype(int) if program.layout_variable >= 0 else np.zeros(size, int)
     shown = program.shown[layout]  # (I, S, slots)
@@ -148,10 +150,12 @@ def _seen(program: Program, held: Array, shape: tuple[int, int, int, int]) -> tu
         shown = np.where(shown == reference, held[:, -2 - reference, None, None].astype(np.int64), shown)
     silent = np.flatnonzero((program.codes == -1).all(axis=1))
     shown = np.where(np.isin(shown, silent), -1, shown)  # a code of silent units shows nothing
-    symbols, numbers = np.unique(shown.reshape(-1, shown.shape[2]), axis=0, return_inverse=True)
-    labels = np.flatnonzero((symbols >= len(program.codes)).any(axis=1))
-    seen = np.broadcast_to(numbers.reshape(size, 1, 1, states), (size, joints, memories, states))
-    return np.ascontiguousarray(seen).ravel().astype(np.int64), labels
+    found = []
+    for told_apart in (shown, np.minimum(shown, len(program.codes))):
+        _, numbers = np.unique(told_apart.reshape(-1, shown.shape[2]), axis=0, return_inverse=True)
+        whole = np.broadcast_to(numbers.reshape(size, 1, 1, states), (size, joints, memories, states))
+        found.append(np.ascontiguousarray(whole).ravel().astype(np.int64))
+    return found[0], found[1], np.unique(shown.reshape(-1, shown.shape[2]), axis=0)
 
 
 def _born(model: Model, weights: Array) -> Array:

@@ -1,0 +1,202 @@
+"""Certificates: a meta-task solved for policies that know more or less, in the order of what they know.
+
+`screen` gives the values that cost little, `certify` all of them. See `certificate` for what each means.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoplastic.tasks.meta.program import Program
+from evoplastic.tasks.meta.solvers.beliefs import expected_rewards, grow
+from evoplastic.tasks.meta.solvers.certificate import Bounds, Certificate
+from evoplastic.tasks.meta.solvers.planning import (
+    EVENLY,
+    BestMap,
+    best_map,
+    choices_of,
+    earned_by,
+    earned_by_maps,
+    flat,
+    flow,
+    plan,
+    reach,
+)
+from evoplastic.tasks.meta.solvers.situations import Array, Numbers, discretised, situations_of
+from evoplastic.tasks.meta.solvers.telling import distinguishable
+
+MOST_BELIEFS = 20_000  # nodes of a tree; with `full` ALL_BELIEFS, some gigabytes
+ALL_BELIEFS = 4_000_000
+MOST_KEPT = 2**22  # numbers of the policies that bound beliefs from below
+TOLERANCES = (1e-10, 0.002, 0.01)  # between bounds, per decision; the next where the one before takes too many nodes
+SHARE = 0.9  # of the gain, for `steps_to_90`
+WINDOW = 5
+
+
+class Screened(NamedTuple):
+    """The values that cost little, per decision; see `certificate`."""
+
+    random: float
+    fixed: float
+    memoryless: float
+    oracle: float
+
+
+def screen(program: Program, horizon: int | None = None) -> Screened:
+    """Return the values of random play, maps and the oracle over the spec's horizon or another."""
+    return _Solved(program, horizon).screened
+
+
+def certify(program: Program, full: bool = False, horizon: int | None = None) -> Certificate:
+    """Return the certificate of a meta-task over the spec's horizon or another.
+
+    With `full` bounds are given only where ALL_BELIEFS do not suffice. UserError with an estimate where not even
+    the situations fit.
+    """
+    solved = _Solved(program, horizon)
+    most, tolerances = (ALL_BELIEFS, TOLERANCES[:1]) if full else (MOST_BELIEFS, TOLERANCES)
+    situations, screened = solved.situations, solved.screened
+    blind, without = solved.believed(situations.told % situations.symbols, situations.symbols, most, tolerances)
+    bayes, gained = solved.believed(situations.told, situations.signals, most, tolerances)
+    qmdp = solved.qmdp
+    bayes_high = max(min(bayes.high, qmdp), bayes.low)
+    return Certificate(
+        horizon=solved.horizon,
+        instances=situations.shape[0],
+        discretised=solved.discretised,
+        random=screened.random,
+        constant=solved.constant,
+        memoryless=screened.memoryless,
+        fixed=screened.fixed,
+        blind=Bounds(low=blind.low, high=max(min(blind.high, bayes_high), blind.low)),
+        bayes=Bounds(low=max(bayes.low, blind.low), high=bayes_high),
+        qmdp=qmdp,
+        oracle=screened.oracle,
+        beliefs=solved.nodes,
+        reachable=float(solved.reachable.mean()),
+        distinguishable=distinguishable(situations),
+        steps_to_90=_steps(gained - without),
+        reward_density=solved.reward_density,
+        aliasing=solved.aliasing,
+    )
+
+
+class _Solved:
+    """A meta-task's situations and what follows from them."""
+
+    def __init__(self, program: Program, horizon: int | None):
+        self.discretised = any(variable.continuous for variable in program.variables)
+        self.situations = situations_of(discretised(program), horizon)
+        self.horizon = len(self.situations.kinds)
+        self.nodes = 0  # of the latest tree
+        self._model = flat(self.situations)
+        reached = np.zeros(len(self.situations.born), np.uint8)
+        reach(self._model, reached)
+        self._reached = reached.astype(np.bool_)
+        self._worth = np.zeros((self.horizon, *self.situations.rewards.shape))
+        plan(self._model, self._worth)
+
+    @functools.cached_property
+    def screened(self) -> Screened:
+        random = self._earned(self._always(EVENLY))
+        return Screened(
+            random,
+            self._best_map(self.situations.pairs).value / self.horizon,
+            max(random, self._memoryless.value / self.horizon),
+            float(self.situations.born @ self._worth[0].max(axis=0)) / self.horizon,
+        )
+
+    @property
+    def constant(self) -> float:
+        return max(self._earned(self._always(action)) for action in range(len(self.situations.rewards)))
+
+    @property
+    def qmdp(self) -> float:
+        """The value of who is shown the first state, acts, and then knows everything."""
+        begun = np.zeros((len(self.situations.rewards), self.situations.symbols))
+        for action, worth in enumerate(self._worth[0]):
+            begun[action] = np.bincount(self.situations.seen, self.situations.born * worth, self.situations.symbols)
+        return float(begun.max(axis=0).sum()) / self.horizon
+
+    @property
+    def reachable(self) -> NDArray[np.bool_]:
+        """Whether some policy comes to a state in some instance, (S,)."""
+        return self._reached.reshape(self.situations.shape).any(axis=(0, 1, 2))
+
+    @property
+    def reward_density(self) -> float:
+        """The share of decisions that pay anything under random play."""
+        situations = self.situations
+        occupied = np.zeros((self.horizon, len(situations.born)))
+        flow(self._model, self._always(EVENLY), occupied)
+        paying = situations.chance * (situations.payments != 0.0)[situations.told // situations.symbols]
+        total = np.concatenate([[0.0], paying.cumsum()])
+        pays = (total[situations.first[:, 1:]] - total[situations.first[:, :-1]]).reshape(len(situations.first), -1)
+        pays = pays.reshape(len(pays), len(situations.rewards), -1).mean(axis=1)
+        return float((occupied * pays[situations.kinds]).sum()) / self.horizon
+
+    @property
+    def aliasing(self) -> float:
+        """The share of pairs of reachable states that show the same, over instances."""
+        instances, _, _, states = self.situations.shape
+        there = np.flatnonzero(self.reachable)
+        if len(there) < 2:
+            return 0.0
+        weights = self.situations.born.reshape(instances, -1).sum(axis=1)
+        seen = self.situations.seen.reshape(instances, -1, states)[:, 0, there]
+        alike = (seen[:, :, None] == seen[:, None, :]).sum(axis=(1, 2)) - len(there)
+        return float(weights @ alike) / (len(there) * (len(there) - 1))
+
+    def believed(self, told: Numbers, signals: int, most: int, tolerances: Sequence[float]) -> tuple[Bounds, Array]:
+        """Return the best value of who is told `told` of `signals`, and the expected reward of each decision, (H,)."""
+        low, high, curve = -math.inf, math.inf, np.zeros(self.horizon)
+        for tolerance in tolerances:
+            width = tolerance * self.horizon
+            tree = grow(self._model, told, signals, self._worth, self._policies, width, most)
+            values = [float(tree.born @ bound[: len(tree.born)]) / self.horizon for bound in (tree.low, tree.high)]
+            if values[0] > low:
+                expected_rewards(tree, curve)
+            low, high = max(low, values[0]), min(high, values[1])
+            self.nodes = len(tree.low)
+            if tree.complete:
+                break
+        return Bounds(low=low, high=max(low, high)), curve
+
+    @functools.cached_property
+    def _memoryless(self) -> BestMap:
+        return self._best_map(self.situations.looks)
+
+    @functools.cached_property
+    def _policies(self) -> Array:
+        """What policies earn that need no belief, (P, H + 1, N)."""
+        choices = choices_of(self.situations, self.situations.seen, self._reached)
+        if choices.maps * (self.horizon + 1) * len(self.situations.born) <= MOST_KEPT:
+            return earned_by_maps(self.situations, self.situations.seen, choices)
+        chosen = [self._always(action) for action in range(len(self.situations.rewards))]
+        chosen.append(self._memoryless.actions[self.situations.looks])
+        return np.array([earned_by(self.situations, actions) for actions in chosen])
+
+    def _best_map(self, classes: Numbers) -> BestMap:
+        return best_map(self.situations, classes, choices_of(self.situations, classes, self._reached))
+
+    def _always(self, action: int) -> Numbers:
+        return np.full(len(self.situations.born), action)
+
+    def _earned(self, chosen: Numbers) -> float:
+        return float(self.situations.born @ earned_by(self.situations, chosen)[0]) / self.horizon
+
+
+def _steps(gain: Array) -> int | None:
+    """Return after how many decisions the gain (H,) over the blind policy is SHARE of that in the second half, if any.
+
+    The gain at a decision is the mean over a WINDOW-th of the horizon from there, or trials would show in it.
+    """
+    window = max(1, len(gain) // WINDOW)
+    there = np.convolve(gain, np.full(window, 1.0 / window), mode="valid") >= SHARE * (late := gain[len(gain) // 2 :].mean())
+    return int(there.argmax()) if late > 1e-9 and there.any() else None
