@@ -26,13 +26,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoplastic.jit import kernel
+from evoplastic.tasks.meta.solvers.growing import (
+    EDGES,
+    NODES,
+    Spread,
+    belief,
+    branches_of,
+    first_beliefs,
+    open_node,
+    with_room,
+)
 
-_SAME = 1e-9  # weights of beliefs this close are equal
-_HASH = np.uint64(0x9E3779B97F4A7C15)
-_SHIFT = np.uint64(29)
-_GRAINS = 2.0**26
-_NEVER = -1
-_SLOTS = 1024  # of a hash table in the beginning; a power of 2
+_SLACK = 1e-12  # of comparisons between values
 
 
 class Tree(NamedTuple):
@@ -57,84 +62,104 @@ def grow(model, told, signals, worth, policies, tolerance, most):
     Nodes whose bounds are within `tolerance` stay leaves, and all that come after the first `most`.
     """
     actions, situations = model.rewards.shape
-    horizon = model.kinds.shape[0]
-    begins = np.zeros(horizon + 1, np.int64)
-    edges, child, chance = np.zeros(1024, np.int64), np.zeros(1024, np.int64), np.zeros(1024)
-    earned, low, high = np.zeros((256, actions)), np.zeros(256), np.zeros(256)
-    held, where, weight = np.zeros(257, np.int64), np.zeros(1024, np.int64), np.zeros(1024)
-    table = np.full(_SLOTS, _NEVER, np.int64)
-    mass = np.zeros((signals, situations))
-    touched, counts = np.zeros((signals, situations), np.int64), np.zeros(signals, np.int64)
-
-    symbols = model.seen.max() + 1
-    born, nodes = np.zeros(symbols), 0
-    for symbol in range(symbols):
-        for n in range(situations):
-            if model.seen[n] == symbol and model.born[n] > 0.0:
-                mass[0, n] = model.born[n]
-                touched[0, counts[0]] = n
-                counts[0] += 1
-        if counts[0] > 0:
-            where, weight = _room(where, held[nodes] + counts[0]), _room(weight, held[nodes] + counts[0])
-            born[nodes] = _take_down(mass[0], touched[0], counts[0], where, weight, held[nodes])
-            held[nodes + 1] = held[nodes] + counts[0]
-            counts[0] = 0
-            nodes += 1
-    born = born[:nodes]
-    used, complete = 0, True
+    horizon, symbols = model.kinds.shape[0], model.seen.max() + 1
+    parts = max(signals, symbols)
+    spread = Spread(np.zeros((parts, situations)), np.zeros((parts, situations), np.int64), np.zeros(parts, np.int64))
+    born = np.zeros(symbols)
+    growing = first_beliefs(model, actions, spread, born)
+    counts, begins, complete = growing.counts, np.zeros(horizon + 1, np.int64), True
     for decision in range(horizon):
-        start, stop = begins[decision], nodes
-        begins[decision + 1] = nodes
-        first = model.first[model.kinds[decision]]
-        low, high, earned = _room(low, nodes), _room(high, nodes), _rows(earned, nodes)
-        edges = _room(edges, nodes * actions + 1)
-        for node in range(start, stop):
-            support, weights = where[held[node] : held[node + 1]], weight[held[node] : held[node + 1]]
-            low[node], high[node] = _bounds(support, weights, worth[decision], policies, decision, earned[node])
-            last = decision == horizon - 1
-            if last:
-                low[node] = high[node]
-            wide = high[node] - low[node] > tolerance
-            complete = complete and not (wide and nodes >= most)
-            opened = wide and nodes < most
-            for action in range(actions):
-                promising = earned[node, action] >= low[node] - 1e-12
-                earned[node, action] = _paid(support, weights, model.rewards[action]) if promising else -np.inf
-                edges[node * actions + action] = used
-                if not opened or not promising:
-                    continue
-                _spread(model, told, first, support, weights, action, mass, touched, counts)
-                for signal in range(signals):
-                    if counts[signal] == 0:
-                        continue
-                    size = counts[signal]
-                    held = _room(held, nodes + 2)
-                    where, weight = _room(where, held[nodes] + size), _room(weight, held[nodes] + size)
-                    child, chance = _room(child, used + 1), _room(chance, used + 1)
-                    chance[used] = _take_down(mass[signal], touched[signal], size, where, weight, held[nodes])
-                    counts[signal] = 0
-                    child[used] = _find(table, held, where, weight, nodes, size, stop)
-                    if child[used] == nodes:
-                        held[nodes + 1] = held[nodes] + size
-                        nodes += 1
-                        if 2 * (nodes - stop) > table.shape[0]:
-                            table = _larger(table, held, where, weight, stop, nodes)
-                    used += 1
-                support, weights = where[held[node] : held[node + 1]], weight[held[node] : held[node + 1]]
-            edges[(node + 1) * actions] = used
-    tree = Tree(
+        stop = counts[NODES]
+        begins[decision + 1] = stop
+        for node in range(begins[decision], stop):
+            support, weights = belief(growing, node)
+            earned = growing.earned[node]
+            growing.low[node], growing.high[node] = _bounds(support, weights, worth, policies, decision, earned)
+            wide = growing.high[node] - growing.low[node] > tolerance
+            opened = wide and counts[NODES] < most
+            complete = complete and opened == wide
+            _weigh(model, support, weights, growing.low[node], earned)
+            if opened:
+                entries = branches_of(model, decision, support)
+                growing = with_room(growing, min(entries, actions * parts), entries, stop)
+                open_node(model, told, decision, node, spread, growing, stop)
+            growing.edges[(node + 1) * actions] = counts[EDGES]
+    tree = _trimmed(growing, begins, born[: begins[1]], complete)
+    _back_up(tree)
+    return tree
+
+
+@kernel
+def _bounds(support, weights, worth, policies, decision, promised):
+    """Return the bounds of a belief that need no tree, and write what each action promises at most."""
+    low = -np.inf
+    for policy in range(policies.shape[0]):
+        low = max(low, _mean(support, weights, policies[policy, decision]))
+    for action in range(worth.shape[1]):
+        promised[action] = _mean(support, weights, worth[decision, action])
+    high = max(low, promised.max())
+    return (high if decision == worth.shape[0] - 1 else low), high
+
+
+@kernel
+def _weigh(model, support, weights, low, promised):
+    """Put the expected reward of each action in the place of what it promises, -inf where that is below `low`."""
+    for action in range(promised.shape[0]):
+        if promised[action] < low - _SLACK:
+            promised[action] = -np.inf
+        else:
+            promised[action] = _mean(support, weights, model.rewards[action])
+
+
+@kernel
+def _mean(support, weights, values):
+    total = 0.0
+    for place in range(support.shape[0]):
+        total += weights[place] * values[support[place]]
+    return total
+
+
+@kernel
+def _trimmed(growing, begins, born, complete):
+    nodes, edges = growing.counts
+    return Tree(
         begins,
-        edges[: nodes * actions + 1],
-        child[:used],
-        chance[:used],
-        earned[:nodes],
-        low[:nodes],
-        high[:nodes],
+        growing.edges[: nodes * growing.earned.shape[1] + 1],
+        growing.child[:edges],
+        growing.chance[:edges],
+        growing.earned[:nodes],
+        growing.low[:nodes],
+        growing.high[:nodes],
         born,
         complete,
     )
-    _back_up(tree)
-    return tree
+
+
+@kernel
+def _back_up(tree):
+    """Tighten the bounds of opened nodes by those of their children, from the last decision to the first."""
+    nodes, actions = tree.earned.shape
+    for node in range(nodes - 1, -1, -1):
+        if tree.edges[node * actions] == tree.edges[(node + 1) * actions]:
+            continue
+        low, high = -np.inf, -np.inf
+        for action in range(actions):
+            low = max(low, _value(tree, tree.low, node, action))
+            high = max(high, _value(tree, tree.high, node, action))
+        tree.low[node] = max(tree.low[node], low)
+        tree.high[node] = max(min(tree.high[node], high), tree.low[node])
+
+
+@kernel
+def _value(tree, values, node, action):
+    """Return what an action of an opened node is worth when its children are worth `values`."""
+    if tree.earned[node, action] == -np.inf:
+        return -np.inf
+    row = node * tree.earned.shape[1] + action
+    total = tree.earned[node, action]
+    for edge in range(tree.edges[row], tree.edges[row + 1]):
+        total += tree.chance[edge] * values[tree.child[edge]]
+    return total
 
 
 @kernel
@@ -169,150 +194,3 @@ def _best_action(tree, node):
         if value > best_value + 1e-12:
             best, best_value = action, value
     return best
-
-
-@kernel
-def _value(tree, values, node, action):
-    """Return what an action of an opened node is worth when its children are worth `values`."""
-    if tree.earned[node, action] == -np.inf:
-        return -np.inf
-    row = node * tree.earned.shape[1] + action
-    total = tree.earned[node, action]
-    for edge in range(tree.edges[row], tree.edges[row + 1]):
-        total += tree.chance[edge] * values[tree.child[edge]]
-    return total
-
-
-@kernel
-def _back_up(tree):
-    """Tighten the bounds of opened nodes by those of their children, from the last decision to the first."""
-    nodes, actions = tree.earned.shape
-    for node in range(nodes - 1, -1, -1):
-        if tree.edges[node * actions] == tree.edges[(node + 1) * actions]:
-            continue
-        low, high = -np.inf, -np.inf
-        for action in range(actions):
-            low = max(low, _value(tree, tree.low, node, action))
-            high = max(high, _value(tree, tree.high, node, action))
-        tree.low[node] = max(tree.low[node], low)
-        tree.high[node] = max(min(tree.high[node], high), tree.low[node])
-
-
-@kernel
-def _bounds(support, weights, worth, policies, decision, of_actions):
-    """Return the bounds of a belief that need no tree, and write what each action promises at most."""
-    low = -np.inf
-    for policy in range(policies.shape[0]):
-        low = max(low, _paid(support, weights, policies[policy, decision]))
-    for action in range(worth.shape[0]):
-        of_actions[action] = _paid(support, weights, worth[action])
-    return low, max(low, of_actions.max())
-
-
-@kernel
-def _paid(support, weights, values):
-    total = 0.0
-    for place in range(support.shape[0]):
-        total += weights[place] * values[support[place]]
-    return total
-
-
-@kernel
-def _spread(model, told, first, support, weights, action, mass, touched, counts):
-    """Add up what an action makes of a belief, by signal."""
-    situations = model.rewards.shape[1]
-    for place in range(support.shape[0]):
-        row = action * situations + support[place]
-        for branch in range(first[row], first[row + 1]):
-            signal, n = told[branch], model.into[branch]
-            if mass[signal, n] == 0.0:
-                touched[signal, counts[signal]] = n
-                counts[signal] += 1
-            mass[signal, n] += weights[place] * model.chance[branch]
-
-
-@kernel
-def _take_down(mass, touched, size, where, weight, at):
-    """Write a belief in the order of situations from `at` on, empty `mass`, and return what it added up to."""
-    where[at : at + size] = touched[:size]
-    places = where[at : at + size]
-    if size > 24:
-        places.sort()
-    else:
-        for one in range(1, size):
-            moved, other = places[one], one
-            while other > 0 and places[other - 1] > moved:
-                places[other] = places[other - 1]
-                other -= 1
-            places[other] = moved
-    total = 0.0
-    for place in range(size):
-        total += mass[places[place]]
-    for place in range(size):
-        weight[at + place] = mass[places[place]] / total
-        mass[places[place]] = 0.0
-    return total
-
-
-@kernel
-def _find(table, held, where, weight, node, size, oldest):
-    """Return the node from `oldest` on that holds the belief just written as `node`, or `node`, then known."""
-    at, mask = held[node], table.shape[0] - 1
-    slot = _digest(where, weight, at, size) & np.uint64(mask)
-    while table[slot] >= oldest:
-        other = table[slot]
-        if held[other + 1] - held[other] == size and _equal(where, weight, held[other], at, size):
-            return other
-        slot = (slot + np.uint64(1)) & np.uint64(mask)
-    table[slot] = node
-    return node
-
-
-@kernel
-def _equal(where, weight, one, other, size):
-    for place in range(size):
-        if where[one + place] != where[other + place] or abs(weight[one + place] - weight[other + place]) > _SAME:
-            return False
-    return True
-
-
-@kernel
-def _digest(where, weight, at, size):
-    digest = np.uint64(size)
-    for place in range(size):
-        digest = (digest ^ np.uint64(where[at + place])) * _HASH
-        digest = (digest ^ np.uint64(weight[at + place] * _GRAINS + 0.5)) * _HASH
-        digest ^= digest >> _SHIFT
-    return digest
-
-
-@kernel
-def _larger(table, held, where, weight, oldest, nodes):
-    """Return a table of twice the size that knows the nodes from `oldest` on."""
-    grown = np.full(2 * table.shape[0], _NEVER, np.int64)
-    mask = np.uint64(grown.shape[0] - 1)
-    for node in range(oldest, nodes):
-        slot = _digest(where, weight, held[node], held[node + 1] - held[node]) & mask
-        while grown[slot] >= oldest:
-            slot = (slot + np.uint64(1)) & mask
-        grown[slot] = node
-    return grown
-
-
-@kernel
-def _room(array, needed):
-    """Return the array, or a copy twice as long where fewer than `needed` entries fit."""
-    if needed <= array.shape[0]:
-        return array
-    grown = np.zeros(max(needed, 2 * array.shape[0]), array.dtype)
-    grown[: array.shape[0]] = array
-    return grown
-
-
-@kernel
-def _rows(array, needed):
-    if needed <= array.shape[0]:
-        return array
-    grown = np.zeros((max(needed, 2 * array.shape[0]), array.shape[1]))
-    grown[: array.shape[0]] = array
-    return grown

@@ -198,5 +198,7 @@ def _steps(gain: Array) -> int | None:
     The gain at a decision is the mean over a WINDOW-th of the horizon from there, or trials would show in it.
     """
     window = max(1, len(gain) // WINDOW)
-    there = np.convolve(gain, np.full(window, 1.0 / window), mode="valid") >= SHARE * (late := gain[len(gain) // 2 :].mean())
+    there = np.convolve(gain, np.full(window, 1.0 / window), mode="valid") >= SHARE * (
+        late := gain[len(gain) // 2 :].mean()
+    )
     return int(there.argmax()) if late > 1e-9 and there.any() else None
