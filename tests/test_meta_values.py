@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from evoplastic.errors import UserError
-from evoplastic.tasks.meta import convex, fixed_policies
+from evoplastic.tasks.meta.solvers import convex, fixed_policies
 from evoplastic.tasks.meta.decode import decode
 from evoplastic.tasks.meta.language import ORDER
 from evoplastic.tasks.meta.reading import parse_meta_task, read_meta_task
