@@ -23,10 +23,10 @@ from evoplastic.tasks.meta.solvers.planning import (
     choices_of,
     earned_by,
     earned_by_maps,
-    flat,
     flow,
     plan,
     reach,
+    unlike_actions,
 )
 from evoplastic.tasks.meta.solvers.situations import Array, Numbers, discretised, situations_of
 from evoplastic.tasks.meta.solvers.telling import distinguishable
@@ -48,9 +48,17 @@ class Screened(NamedTuple):
     oracle: float
 
 
+class Believed(NamedTuple):
+    """The best value for who is told a certain thing."""
+
+    bounds: Bounds  # per decision
+    curve: Array  # (H,): expected reward of each decision
+    nodes: int  # of the last tree
+
+
 def screen(program: Program, horizon: int | None = None) -> Screened:
     """Return the values of random play, maps and the oracle over the spec's horizon or another."""
-    return _Solved(program, horizon).screened
+    return Solution(program, horizon).screened
 
 
 def certify(program: Program, full: bool = False, horizon: int | None = None) -> Certificate:
@@ -59,48 +67,50 @@ def certify(program: Program, full: bool = False, horizon: int | None = None) ->
     With `full` bounds are given only where ALL_BELIEFS do not suffice. UserError with an estimate where not even
     the situations fit.
     """
-    solved = _Solved(program, horizon)
-    most, tolerances = (ALL_BELIEFS, TOLERANCES[:1]) if full else (MOST_BELIEFS, TOLERANCES)
-    situations, screened = solved.situations, solved.screened
-    blind, without = solved.believed(situations.told % situations.symbols, situations.symbols, most, tolerances)
-    bayes, gained = solved.believed(situations.told, situations.signals, most, tolerances)
-    qmdp = solved.qmdp
-    bayes_high = max(min(bayes.high, qmdp), bayes.low)
-    return Certificate(
-        horizon=solved.horizon,
-        instances=situations.shape[0],
-        discretised=solved.discretised,
-        random=screened.random,
-        constant=solved.constant,
-        memoryless=screened.memoryless,
-        fixed=screened.fixed,
-        blind=Bounds(low=blind.low, high=max(min(blind.high, bayes_high), blind.low)),
-        bayes=Bounds(low=max(bayes.low, blind.low), high=bayes_high),
-        qmdp=qmdp,
-        oracle=screened.oracle,
-        beliefs=solved.nodes,
-        reachable=float(solved.reachable.mean()),
-        distinguishable=distinguishable(situations),
-        steps_to_90=_steps(gained - without),
-        reward_density=solved.reward_density,
-        aliasing=solved.aliasing,
-    )
+    return Solution(program, horizon).certificate(full)
 
 
-class _Solved:
-    """A meta-task's situations and what follows from them."""
+class Solution:
+    """A meta-task's situations over the spec's horizon or another, and what follows from them, once it is asked for."""
 
-    def __init__(self, program: Program, horizon: int | None):
+    def __init__(self, program: Program, horizon: int | None = None):
         self.discretised = any(variable.continuous for variable in program.variables)
         self.situations = situations_of(discretised(program), horizon)
         self.horizon = len(self.situations.kinds)
-        self.nodes = 0  # of the latest tree
-        self._model = flat(self.situations)
+        self._model = self.situations.flat
         reached = np.zeros(len(self.situations.born), np.uint8)
         reach(self._model, reached)
         self._reached = reached.astype(np.bool_)
         self._worth = np.zeros((self.horizon, *self.situations.rewards.shape))
         plan(self._model, self._worth)
+
+    def certificate(self, full: bool = False) -> Certificate:
+        """Return the certificate; see `certify`."""
+        most, tolerances = (ALL_BELIEFS, TOLERANCES[:1]) if full else (MOST_BELIEFS, TOLERANCES)
+        situations, screened = self.situations, self.screened
+        symbols, signals = situations.symbols, situations.signals
+        blind = self._believed(situations.told % symbols, symbols, most, tolerances)
+        bayes = self._believed(situations.told, signals, most, tolerances)
+        high = max(min(bayes.bounds.high, self.qmdp), bayes.bounds.low)
+        return Certificate(
+            horizon=self.horizon,
+            instances=situations.shape[0],
+            discretised=self.discretised,
+            random=screened.random,
+            constant=self.constant,
+            memoryless=screened.memoryless,
+            fixed=screened.fixed,
+            blind=Bounds(low=blind.bounds.low, high=max(min(blind.bounds.high, high), blind.bounds.low)),
+            bayes=Bounds(low=max(bayes.bounds.low, blind.bounds.low), high=high),
+            qmdp=self.qmdp,
+            oracle=screened.oracle,
+            beliefs=bayes.nodes,
+            reachable=float(self.reachable.mean()),
+            distinguishable=distinguishable(situations),
+            steps_to_90=_steps(bayes.curve - blind.curve),
+            reward_density=self.reward_density,
+            aliasing=self.aliasing,
+        )
 
     @functools.cached_property
     def screened(self) -> Screened:
@@ -153,20 +163,25 @@ class _Solved:
         alike = (seen[:, :, None] == seen[:, None, :]).sum(axis=(1, 2)) - len(there)
         return float(weights @ alike) / (len(there) * (len(there) - 1))
 
-    def believed(self, told: Numbers, signals: int, most: int, tolerances: Sequence[float]) -> tuple[Bounds, Array]:
-        """Return the best value of who is told `told` of `signals`, and the expected reward of each decision, (H,)."""
-        low, high, curve = -math.inf, math.inf, np.zeros(self.horizon)
+    def _believed(self, told: Numbers, signals: int, most: int, tolerances: Sequence[float]) -> Believed:
+        """Return what is the best for who is told `told` (B,) of `signals`."""
+        found = Believed(Bounds(low=-math.inf, high=math.inf), np.zeros(self.horizon), 0)
         for tolerance in tolerances:
             width = tolerance * self.horizon
             tree = grow(self._model, told, signals, self._worth, self._policies, width, most)
-            values = [float(tree.born @ bound[: len(tree.born)]) / self.horizon for bound in (tree.low, tree.high)]
-            if values[0] > low:
-                expected_rewards(tree, curve)
-            low, high = max(low, values[0]), min(high, values[1])
-            self.nodes = len(tree.low)
+            low, high = (float(tree.born @ bound[: len(tree.born)]) / self.horizon for bound in (tree.low, tree.high))
+            if low > found.bounds.low:
+                expected_rewards(tree, found.curve)
+            low, high = max(low, found.bounds.low), min(high, found.bounds.high)
+            found = Believed(Bounds(low=low, high=max(low, high)), found.curve, len(tree.low))
             if tree.complete:
                 break
-        return Bounds(low=low, high=max(low, high)), curve
+        return found
+
+    @functools.cached_property
+    def _unlike(self) -> NDArray[np.bool_]:
+        """Whether two actions may lead or pay differently in a situation that some policy comes to, (A, A, N)."""
+        return unlike_actions(self.situations) & self._reached
 
     @functools.cached_property
     def _memoryless(self) -> BestMap:
@@ -175,7 +190,7 @@ class _Solved:
     @functools.cached_property
     def _policies(self) -> Array:
         """What policies earn that need no belief, (P, H + 1, N)."""
-        choices = choices_of(self.situations, self.situations.seen, self._reached)
+        choices = choices_of(self.situations.seen, self._unlike)
         if choices.maps * (self.horizon + 1) * len(self.situations.born) <= MOST_KEPT:
             return earned_by_maps(self.situations, self.situations.seen, choices)
         chosen = [self._always(action) for action in range(len(self.situations.rewards))]
@@ -183,7 +198,7 @@ class _Solved:
         return np.array([earned_by(self.situations, actions) for actions in chosen])
 
     def _best_map(self, classes: Numbers) -> BestMap:
-        return best_map(self.situations, classes, choices_of(self.situations, classes, self._reached))
+        return best_map(self.situations, classes, choices_of(classes, self._unlike))
 
     def _always(self, action: int) -> Numbers:
         return np.full(len(self.situations.born), action)

@@ -47,7 +47,7 @@ class Model:
 
     def onward(self, later: Array, decision: int) -> Array:
         """Return what each column of `moves` is worth, (columns, X), when situations are worth `later` (N, X) next."""
-        parts = [self._followed(later, decision, ended) for ended in self.endings(decision)]
+        parts = [self._followed(later, decision, ended) for ended in self._endings(decision)]
         after = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return np.concatenate([after, self.places @ after]) if self.places.shape[0] else after
 
@@ -55,7 +55,7 @@ class Model:
         """Return how much reaches each situation, (N,), when `flow` (columns,) leaves the decision: onward, turned."""
         split = self.places.shape[1]
         flow = flow[:split] + self.places.T @ flow[split:]
-        parts = zip(np.split(flow, self.blocks), self.endings(decision))
+        parts = zip(np.split(flow, self.blocks), self._endings(decision))
         return np.sum([self._arrived(part, decision, ended) for part, ended in parts], axis=0)
 
     def begun(self, values: Array) -> Array:
@@ -63,7 +63,7 @@ class Model:
         values = values.reshape(*self.shape, *values.shape[1:])
         return values[:, :, 0, list(self.start)].mean(axis=(1, 2))
 
-    def endings(self, decision: int) -> tuple[bool, ...]:
+    def _endings(self, decision: int) -> tuple[bool, ...]:
         """Return for each block whether a trial ends there."""
         if self.blocks == 2:
             return False, True
@@ -85,12 +85,7 @@ class Model:
 
 def model_of(program: Program, held: Array) -> Model:
     """Return the model of instances that hold `held` (I, V); a probability that is NaN stays open in all of them."""
-    return model_from(Outcomes(program, held))
-
-
-def model_from(outcomes: Outcomes) -> Model:
-    """Return the model of instances with these outcomes."""
-    program = outcomes.program
+    outcomes = Outcomes(program, held)
     moves, places = outcomes.moves()
     return Model(
         shape=outcomes.shape[:4],

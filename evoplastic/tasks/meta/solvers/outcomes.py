@@ -10,15 +10,27 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array, vstack
 
 from evoplastic.tasks.meta.program import ANYTHING, Program, Rule
 from evoplastic.tasks.meta.solvers.instances import chain_of, endings_by_reward, endings_matter
 
 Array = NDArray[np.float64]
+
+
+class Entries(NamedTuple):
+    """Outcomes one by one, E of them."""
+
+    payments: Array  # (L,): different amounts, ascending
+    row: NDArray[np.int64]  # (E,): a N + n
+    payment: NDArray[np.int64]  # (E,): which of the amounts is paid
+    situation: NDArray[np.int64]  # (E,): where they lead
+    ended: NDArray[np.bool_]  # (E,): whether a trial ends there
+    weight: Array  # (E,): probability
 
 
 class Outcomes:
@@ -116,11 +128,8 @@ class Outcomes:
         moves = csr_array((weights[kept], (self._rows(kept), columns[kept])), shape=(self._situated, self._width))
         return moves, self._places()
 
-    def told_moves(self) -> tuple[Array, csr_array]:
-        """Return the amounts that decisions pay, costs taken off, (L,) ascending, and the moves (A N, L columns).
-
-        Moves that pay amount l lie in the l-th of L blocks of columns, each as wide as the matrix of `moves`.
-        """
+    def entries(self) -> Entries:
+        """Return all outcomes with what they pay, costs taken off, and relocations carried out."""
         values = np.array([rule.value for rule in self.program.rewards] + [0.0])
         weights, columns = self._destinations(self._consequential | (values != 0.0))
         spent = np.zeros(self.shape)
@@ -128,12 +137,24 @@ class Outcomes:
             spent += rule.value * self._applies(rule)
         kept = weights > 0.0
         amounts = np.stack([-spent, values[self._deciding] - spent])[kept]
-        levels, level = np.unique(amounts.round(12), return_inverse=True)
-        columns = level * self._width + columns[kept]
-        moves = csr_array(
-            (weights[kept], (self._rows(kept), columns)), shape=(self._situated, len(levels) * self._width)
+        payments, payment = np.unique(amounts.round(12) + 0.0, return_inverse=True)
+        source, column, share = self._relocated(columns[kept])
+        situations = math.prod(self.shape[:4])
+        return Entries(
+            payments,
+            self._rows(kept)[source],
+            payment[source],
+            column % situations,
+            column >= situations,
+            weights[kept][source] * share,
         )
-        return levels + 0.0, moves
+
+    def _relocated(self, column: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
+        """Return the columns of the blocks that outcomes (E,) lead to: of which outcome, the column, which share."""
+        if not self._sets:
+            return np.arange(len(column)), column, np.ones(len(column))
+        leads = csr_array(vstack([eye_array(self._columns), self._places()]))[column].tocoo()
+        return leads.row, leads.col.astype(np.int64), leads.data
 
     def _destinations(self, splits: NDArray[np.bool_]) -> tuple[Array, NDArray[np.int64]]:
         """Return probability and column of every outcome unpaid and paid, (2, I, C, M, S, A, K) each.

@@ -20,28 +20,11 @@ EVENLY = -1  # the action of random play
 MOST_MAPS = 4_096  # tried one by one
 
 
-class Flat(NamedTuple):
-    """The arrays of Situations that kernels need."""
-
-    born: NDArray  # (N,) float64
-    seen: NDArray  # (N,) int64
-    rewards: NDArray  # (A, N) float64
-    kinds: NDArray  # (H,) int64
-    first: NDArray  # (K, A N + 1) int64
-    into: NDArray  # (B,) int64
-    chance: NDArray  # (B,) float64
-
-
 class BestMap(NamedTuple):
     """A map from classes of situations to actions."""
 
     value: float  # summed reward
     actions: Numbers  # (G,): action of each class
-
-
-def flat(situations: Situations) -> Flat:
-    """Return the arrays of `situations` as kernels take them."""
-    return Flat(*(np.require(getattr(situations, name), requirements=["C", "W", "A", "O"]) for name in Flat._fields))
 
 
 @kernel
@@ -150,7 +133,7 @@ def best_map(situations: Situations, classes: Numbers, choices: Choices) -> Best
     """Return the best map from `classes` (N,) to actions; where there are too many, what coordinate ascent finds."""
     if choices.maps > MOST_MAPS:
         return _climbed(situations, classes, choices)
-    number = try_maps(flat(situations), classes, choices.actions, choices.counts, np.zeros((0, 0, 0)))
+    number = try_maps(situations.flat, classes, choices.actions, choices.counts, np.zeros((0, 0, 0)))
     digits = np.unravel_index(number, choices.counts[::-1])[::-1]
     actions = choices.actions[np.arange(len(digits)), list(digits)]
     return BestMap(float(situations.born @ earned_by(situations, actions[classes])[0]), actions)
@@ -159,14 +142,14 @@ def best_map(situations: Situations, classes: Numbers, choices: Choices) -> Best
 def earned_by(situations: Situations, chosen: Numbers) -> Array:
     """Return what a policy earns from each decision on in each situation, (H + 1, N); see `follow`."""
     values = np.zeros((len(situations.kinds) + 1, len(situations.born)))
-    follow(flat(situations), chosen, values)
+    follow(situations.flat, chosen, values)
     return values
 
 
 def earned_by_maps(situations: Situations, classes: Numbers, choices: Choices) -> Array:
     """Return what every map earns from each decision on in each situation, (maps, H + 1, N)."""
     values = np.zeros((choices.maps, len(situations.kinds) + 1, len(situations.born)))
-    try_maps(flat(situations), classes, choices.actions, choices.counts, values)
+    try_maps(situations.flat, classes, choices.actions, choices.counts, values)
     return values
 
 
@@ -203,20 +186,19 @@ class Choices(NamedTuple):
         return int(np.prod(self.counts.astype(object)))
 
 
-def choices_of(situations: Situations, classes: Numbers, reached: NDArray[np.bool_]) -> Choices:
-    """Return for each class the actions unlike all lower ones; the first alone where no situation is reached."""
-    actions = len(situations.rewards)
+def choices_of(classes: Numbers, unlike: NDArray[np.bool_]) -> Choices:
+    """Return for each class the actions that are somewhere `unlike` (A, A, N) all lower ones, the first among them."""
+    actions = len(unlike)
     groups = int(classes.max()) + 1
     chosen, counts = np.zeros((groups, actions), np.int64), np.ones(groups, np.int64)
-    unlike = _unlike(situations) & reached  # (A, A, N)
     for group in range(groups):
-        differs = unlike[:, :, classes == group].any(axis=2)
+        differs = np.asarray(unlike[:, :, classes == group].any(axis=2))
         fresh = [a for a in range(actions) if all(differs[a, lower] for lower in range(a))]
         chosen[group, : len(fresh)], counts[group] = fresh, len(fresh)
     return Choices(chosen, counts)
 
 
-def _unlike(situations: Situations) -> NDArray[np.bool_]:
+def unlike_actions(situations: Situations) -> NDArray[np.bool_]:
     """Return whether two actions may lead or pay differently, (A, A, N)."""
     actions, size = situations.rewards.shape
     differ = np.zeros((actions, actions, size), np.bool_)

@@ -12,24 +12,37 @@ Situations (i, c, m, s) are numbered as in `model`, N of them.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, eye_array, vstack
 
 from evoplastic.errors import UserError
 from evoplastic.tasks.meta.program import Decoded, Program
+from evoplastic.tasks.meta.solvers.following import Following
 from evoplastic.tasks.meta.solvers.instances import entries_of, instances
-from evoplastic.tasks.meta.solvers.model import Model, model_from
-from evoplastic.tasks.meta.solvers.outcomes import Outcomes
+from evoplastic.tasks.meta.solvers.outcomes import Entries, Outcomes
 
 Array = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
 LEVELS = 5  # that stand for a probability drawn between bounds: .1, .3, .5, .7 and .9 of the way
 MOST_ENTRIES = 2**22  # outcomes of all situations; about a gigabyte while they are put together
+
+
+class Flat(NamedTuple):
+    """The arrays of Situations that most kernels need."""
+
+    born: NDArray  # (N,) float64
+    seen: NDArray  # (N,) int64
+    rewards: NDArray  # (A, N) float64
+    kinds: NDArray  # (H,) int64
+    first: NDArray  # (K, A N + 1) int64
+    into: NDArray  # (B,) int64
+    chance: NDArray  # (B,) float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +62,11 @@ class Situations:
     into: Numbers  # (B,): next situation
     chance: Array  # (B,)
     told: Numbers  # (B,): number of the payment * symbols + symbol of the next situation
+
+    @functools.cached_property
+    def flat(self) -> Flat:
+        """The arrays as kernels take them."""
+        return Flat(*(np.require(getattr(self, name), requirements=["C", "W", "A", "O"]) for name in Flat._fields))
 
     @property
     def signals(self) -> int:
@@ -77,21 +95,22 @@ def situations_of(program: Program, horizon: int | None = None) -> Situations:
     weights, held = np.array([one.weight for one in drawn]), np.array([one.held for one in drawn])
     held = held.reshape(len(drawn), len(program.variables))
     outcomes = Outcomes(program, held)
-    model, (payments, moves) = model_from(outcomes), outcomes.told_moves()
-    seen, looks, shows = _seen(program, held, model.shape)
-    decisions = range(1, (program.spec.horizon if horizon is None else horizon) + 1)
-    kinds, kind_of = _kinds(model, decisions)
-    first, into, chance, told = _branches(model, moves, len(payments), seen, kinds)
+    shape, actions = outcomes.shape[:4], outcomes.shape[4]
+    seen, looks, shows = _seen(program, held, shape)
+    entries, following = outcomes.entries(), Following(outcomes)
+    kinds, examples = _kinds(following, program.spec.horizon if horizon is None else horizon)
+    first, into, chance, told = _branches(entries, following, examples, seen, actions)
+    paid = np.bincount(entries.row, entries.weight * entries.payments[entries.payment], actions * len(seen))
     return Situations(
-        shape=model.shape,
-        born=_born(model, weights),
+        shape=shape,
+        born=_born(program, shape, weights),
         seen=seen,
-        symbols=int(seen.max()) + 1,
+        symbols=len(shows),
         looks=looks,
         shows=shows,
-        payments=payments,
-        rewards=np.ascontiguousarray(model.rewards[..., 0]),
-        kinds=kind_of,
+        payments=entries.payments,
+        rewards=paid.reshape(actions, -1),
+        kinds=kinds,
         first=first,
         into=into,
         chance=chance,
@@ -150,67 +169,49 @@ def _seen(program: Program, held: Array, shape: tuple[int, int, int, int]) -> tu
         shown = np.where(shown == reference, held[:, -2 - reference, None, None].astype(np.int64), shown)
     silent = np.flatnonzero((program.codes == -1).all(axis=1))
     shown = np.where(np.isin(shown, silent), -1, shown)  # a code of silent units shows nothing
-    found = []
-    for told_apart in (shown, np.minimum(shown, len(program.codes))):
-        _, numbers = np.unique(told_apart.reshape(-1, shown.shape[2]), axis=0, return_inverse=True)
-        whole = np.broadcast_to(numbers.reshape(size, 1, 1, states), (size, joints, memories, states))
-        found.append(np.ascontiguousarray(whole).ravel().astype(np.int64))
-    return found[0], found[1], np.unique(shown.reshape(-1, shown.shape[2]), axis=0)
+    seen, places = _numbered(shown)
+    looks, _ = _numbered(np.minimum(shown, len(program.codes)))
+    whole = [
+        np.broadcast_to(numbers.reshape(size, 1, 1, states), (size, joints, memories, states)).ravel()
+        for numbers in (seen, looks)
+    ]
+    return whole[0], whole[1], shown.reshape(-1, shown.shape[2])[places]
 
 
-def _born(model: Model, weights: Array) -> Array:
-    born = np.zeros(model.shape)
-    for start in model.start:
-        born[:, :, 0, start] += weights[:, None] / (model.shape[1] * len(model.start))
+def _numbered(shown: Numbers) -> tuple[Numbers, Numbers]:
+    """Return a number for each different row of stimuli (I, S, slots), (I S,), and where each first stands."""
+    numbers, first = np.zeros(shown.shape[0] * shown.shape[1], np.int64), np.zeros(1, np.int64)
+    for stimuli in shown.reshape(len(numbers), -1).T:
+        _, first, numbers = np.unique(numbers * (shown.max() + 2) + stimuli + 1, return_index=True, return_inverse=True)
+    return numbers, first
+
+
+def _born(program: Program, shape: tuple[int, int, int, int], weights: Array) -> Array:
+    born = np.zeros(shape)
+    for start in program.start:
+        born[:, :, 0, start] += weights[:, None] / (shape[1] * len(program.start))
     return born.ravel()
 
 
-def _kinds(model: Model, decisions: range) -> tuple[list[int], Numbers]:
-    """Return one decision of each kind, and the kind of every decision, (H,): alike is what has the same events due."""
+def _kinds(following: Following, horizon: int) -> tuple[Numbers, list[int]]:
+    """Return the kind of every decision, (H,), and one decision of each: alike is what has the same events due."""
     examples: dict[tuple[object, ...], tuple[int, int]] = {}
-    kind_of = []
-    for decision in decisions:
-        due = [
-            (ended, changing.due(decision, ended)) for ended in model.endings(decision) for changing, _ in model.changes
-        ]
-        kind, _ = examples.setdefault((model.endings(decision), *due), (len(examples), decision))
-        kind_of.append(kind)
-    return [decision for _, decision in examples.values()], np.array(kind_of, np.int64)
+    kinds = [
+        examples.setdefault(following.kind(decision), (len(examples), decision))[0]
+        for decision in range(1, horizon + 1)
+    ]
+    return np.array(kinds, np.int64), [decision for _, decision in examples.values()]
 
 
 def _branches(
-    model: Model, moves: csr_array, payments: int, seen: Numbers, kinds: list[int]
+    entries: Entries, following: Following, decisions: list[int], seen: Numbers, actions: int
 ) -> tuple[Numbers, Numbers, Array, Numbers]:
-    """Return `first`, `into`, `chance` and `told` of Situations."""
-    width, symbols = moves.shape[1] // payments, int(seen.max()) + 1
-    by_row = moves.tocsc()
-    parts = [by_row[:, payment * width : (payment + 1) * width].tocsr() for payment in range(payments)]
-    first, into, chance, told = [], [], [], []
-    begun = 0
-    for decision in kinds:
-        leads = _leads(model, decision)
-        found = [(part @ leads).tocoo() for part in parts]
-        rows = np.concatenate([matrix.row for matrix in found])
-        columns = np.concatenate([matrix.col for matrix in found])
-        paid = np.repeat(np.arange(payments), [matrix.nnz for matrix in found])
-        order = np.lexsort((columns, paid, rows))
-        first.append(begun + np.concatenate([[0], np.bincount(rows, minlength=moves.shape[0]).cumsum()]))
-        begun = int(first[-1][-1])
-        into.append(columns[order])
-        chance.append(np.concatenate([matrix.data for matrix in found])[order])
-        told.append((paid * symbols + seen[columns])[order])
-    whole = [np.concatenate(arrays) for arrays in (into, told)]
-    return np.array(first, np.int64), whole[0].astype(np.int64), np.concatenate(chance), whole[1].astype(np.int64)
-
-
-def _leads(model: Model, decision: int) -> csr_array:
-    """Return `Model.onward` of a decision as a matrix, (columns, N)."""
-    parts = []
-    for ended in model.endings(decision):
-        lead = model.restarts if ended else csr_array(eye_array(model.situations))
-        for changing, matrix in reversed(model.changes):
-            if changing.due(decision, ended):
-                lead = lead @ matrix
-        parts.append(lead)
-    after = csr_array(vstack(parts))
-    return csr_array(vstack([after, model.places @ after])) if model.places.shape[0] else after
+    """Return `first`, `into`, `chance` and `told` of Situations; one of the `decisions` stands for each kind."""
+    found = [following.of(entries, decision) for decision in decisions]
+    lengths = np.array([len(one.row) for one in found])
+    counts = np.array([np.bincount(one.row, minlength=actions * len(seen)) for one in found])
+    first = np.pad(counts.cumsum(axis=1), ((0, 0), (1, 0))) + (lengths.cumsum() - lengths)[:, None]
+    into = np.concatenate([one.situation for one in found])
+    payment = np.concatenate([one.payment for one in found])
+    told = payment * (int(seen.max()) + 1) + seen[into]
+    return first, into, np.concatenate([one.weight for one in found]), told

@@ -15,7 +15,6 @@ from __future__ import annotations
 import numpy as np
 
 from evoplastic.jit import kernel
-from evoplastic.tasks.meta.solvers.planning import flat
 from evoplastic.tasks.meta.solvers.situations import Situations
 
 POINTS = 2
@@ -25,7 +24,7 @@ _ALIKE = 1e-9
 
 def distinguishable(situations: Situations) -> int:
     """Return the number of classes of instances that a learner could tell apart."""
-    model, instances = flat(situations), situations.shape[0]
+    model, instances = situations.flat, situations.shape[0]
     weight = situations.born.reshape(instances, -1).sum(axis=1)
     marks = np.zeros((instances, POINTS))
     for point in range(POINTS):
