@@ -27,11 +27,13 @@ import msgspec
 import numpy as np
 
 from evoplastic.config import RunConfig, parse_config, read_config
+from evoplastic.errors import UserError
 from evoplastic.evaluators.threads import Threads, available_cores
 from evoplastic.evolution import Search, evolve
 from evoplastic.jit import kernel
 from evoplastic.modulation import MODULATIONS
 from evoplastic.problems.lesions import Body
+from evoplastic.problems.lifetimes import LifetimesSettings
 from evoplastic.rollout import live
 from evoplastic.rules import RULES
 from evoplastic.strategies.contract import State
@@ -60,6 +62,8 @@ def bare_products(weights: Any, rates: Any, drive: Any, repeats: int) -> None:
 def measure(preset: str, tell: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
     """Return the bench's JSON object for the preset; takes a few minutes."""
     config = read_config(preset)
+    if not isinstance(config.problem, LifetimesSettings):
+        raise UserError(f"the bench times networks, and preset {preset!r} has none; choose one such as icml2023")
     lifetime = _Lifetime(config)
     tell("timing lifetimes against bare products")
     pairs = [lifetime.slice() for _ in range(ROUNDS)]

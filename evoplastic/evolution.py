@@ -121,18 +121,24 @@ def _summary(search: Search, scores: NDArray[np.float64], generation: int) -> di
 
 
 def _validate(search: Search, evaluator: Evaluator, state: State) -> tuple[dict[str, Any] | None, int]:
-    """Return the center's metric on training and withheld tasks if validation is due, and the lives it took."""
+    """Return the center's metric on each part of the tasks if validation is due, and the lives it took.
+
+    Where there are validation tasks, withheld ones are left for the evaluation at the end.
+    """
     settings, generation = search.config.validation, state.generation
     if not settings.every or generation % settings.every:
         return None, 0
+    validation, withheld = search.problem.validation, search.problem.withheld
     lives = search.problem.test_lives(Purpose.VALIDATION, (generation,), settings.lives)
+    if validation:
+        lives = {task: some for task, some in lives.items() if task not in withheld}
     jobs = [Job(0, life) for task in lives for life in lives[task]]
     scores = evaluator.evaluate(Fixed(state.center[None]), jobs)[:, METRIC]
     by_task = dict(zip(lives, scores.reshape(len(lives), settings.lives).mean(axis=1), strict=True))
-    withheld = [float(by_task[task]) for task in search.problem.withheld]
-    trained = [float(score) for task, score in by_task.items() if task not in search.problem.withheld]
-    return {
-        "lives": settings.lives,
-        "training": float(np.mean(trained)),
-        "withheld": float(np.mean(withheld)) if withheld else None,
-    }, len(jobs)
+    kept = {*validation, *withheld}
+    parts = {"training": [task for task in by_task if task not in kept], "withheld": () if validation else withheld}
+    parts |= {"validation": validation} if validation else {}
+    means = {
+        part: float(np.mean([by_task[task] for task in tasks])) if tasks else None for part, tasks in parts.items()
+    }
+    return {"lives": settings.lives, **means}, len(jobs)

@@ -17,6 +17,7 @@ from evoplastic.launch import Run
 from evoplastic.problems.contract import METRIC
 
 _PLAIN_SECONDS = 10.0  # between plain lines
+_MOST_NAMED = 16  # tasks
 _BOARD_SECONDS, _PLAIN_BOARD_SECONDS = 1.0, 60.0  # between looks at many runs
 
 
@@ -55,7 +56,7 @@ class Screen:
     def introduce(self, run: Run) -> None:
         """Say what is about to happen."""
         config, problem = run.config, run.search.problem
-        withheld = f"withheld: {', '.join(problem.withheld)} ({problem.withholding})"
+        withheld = f"withheld: {listed(problem.withheld)} ({problem.withholding})"
         self.say(f"{run.folder.path}: {config.summary}")
         self.say(
             f"{problem.layout.size} genes; generations {run.state.generation} to {config.generations}; "
@@ -131,7 +132,7 @@ class ProgressLine:
     def __init__(self, run: Run):
         self._total = run.config.generations
         self._metric = run.search.problem.columns[METRIC]
-        self._chance = run.search.problem.chance
+        self._chance = f"{run.search.problem.called[0]} {run.search.problem.chance:.2f}"
         self._validated: tuple[int, dict[str, float]] | None = None
         self._recent: deque[tuple[float, int]] = deque(maxlen=20)  # (seconds, lives) of the last generations
         self._seen = 0  # generations
@@ -151,7 +152,7 @@ class ProgressLine:
         return (
             f"generation {record.state.generation}/{self._total}  "
             f"training {record.metrics['training'][self._metric]:.3f}  "
-            f"{self._validation(record.generation)}chance {self._chance:.2f}  "
+            f"{self._validation(record.generation)}{self._chance}  "
             f"{rate:.0f} lives/s  {_duration(left)} left"
         )
 
@@ -159,9 +160,15 @@ class ProgressLine:
         if self._validated is None:
             return ""
         made, scores = self._validated
-        withheld = "" if scores["withheld"] is None else f", withheld {scores['withheld']:.3f}"
+        kept = {"validation tasks": scores.get("validation"), "withheld": scores["withheld"]}
+        withheld = "".join(f", {part} {score:.3f}" for part, score in kept.items() if score is not None)
         age = f"{generation - made} generations ago" if generation > made else "now"
         return f"validation {scores['training']:.3f}{withheld} ({age}, {scores['lives']} lives per task)  "
+
+
+def listed(tasks: Sequence[str]) -> str:
+    """Return the names of tasks, or how many there are where that would fill the screen."""
+    return ", ".join(tasks) if len(tasks) <= _MOST_NAMED else f"{len(tasks)} tasks"
 
 
 def _duration(seconds: float) -> str:

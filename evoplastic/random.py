@@ -78,6 +78,7 @@ CODES = np.uint64(6)
 WORLD = np.uint64(7)
 CHANGES = np.uint64(8)
 FAMILY = np.uint64(9)
+CHOICES = np.uint64(10)
 
 _TO_UNIT = np.float32(2.0**-32)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import PACKAGE
 
+from evoplastic.learners import LEARNERS
 from evoplastic.modulation import MODULATIONS
 from evoplastic.networks import NETWORKS
 from evoplastic.rules import RULES
@@ -19,7 +20,7 @@ ORDER = [  # each storey may use those before it
     {"errors", "files", "stop"},
     {"jit", "manifest"},
     {"random", "polynomials", "numbers", "vectors"},
-    {"networks", "rules", "modulation", "tasks", "genome", "strategies"},
+    {"networks", "rules", "modulation", "tasks", "learners", "genome", "strategies"},
     {"rollout"},
     {"problems"},
     {"config"},
@@ -185,7 +186,7 @@ def test_help_can_be_fast():
 
 # ---- contracts of what fills the open functions
 
-PARTS = {"networks": NETWORKS, "rules": RULES, "modulation": MODULATIONS, "tasks": TASKS}
+PARTS = {"learners": LEARNERS, "networks": NETWORKS, "rules": RULES, "modulation": MODULATIONS, "tasks": TASKS}
 
 
 def stubs(part):

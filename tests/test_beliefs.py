@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from test_meta_values import ACTIONS, Naive, arms, many, mean_of, small_tasks, spec
 
 from evoplastic.errors import UserError
+from evoplastic.random import Purpose, stream_key
 from evoplastic.tasks.meta.decode import decode
 from evoplastic.tasks.meta.language import to_json
 from evoplastic.tasks.meta.reading import parse_meta_task, read_meta_task
+from evoplastic.tasks.meta.sampling.certified_draws import draw_candidate
+from evoplastic.tasks.meta.sampling.settings import SampleSettings
 from evoplastic.tasks.meta.solvers import certify as certifying
 from evoplastic.tasks.meta.solvers.certify import certify, screen
 from evoplastic.tasks.meta.solvers.situations import discretised, situations_of
@@ -161,11 +164,24 @@ def test_who_knows_more_earns_no_less_also_where_only_bounds_are_given(task, mos
     exact = certify(decode(task), full=True)
     assert bounded.blind.low - 1e-9 <= exact.blind.low <= bounded.blind.high + 1e-9
     assert bounded.bayes.low - 1e-9 <= exact.bayes.low <= bounded.bayes.high + 1e-9
-    for found in (bounded, exact):
-        chain = [found.constant, found.memoryless, found.blind.low, found.bayes.low, found.qmdp, found.oracle]
+    check_order(bounded)
+    check_order(exact)
+
+
+def check_order(found):
+    for blind, bayes in ((found.blind.low, found.bayes.low), (found.blind.high, found.bayes.high)):
+        chain = [found.constant, found.memoryless, blind, bayes, found.qmdp, found.oracle]
         assert all(lower <= higher + 1e-9 for lower, higher in itertools.pairwise(chain)), chain
-        assert found.random <= found.memoryless + 1e-9
-        assert found.constant <= found.fixed + 1e-9 <= found.oracle + 2e-9
+    assert found.random <= found.memoryless + 1e-9
+    assert found.constant <= found.fixed + 1e-9 <= found.oracle + 2e-9
+
+
+def test_who_knows_more_earns_no_less_in_2000_random_tasks(monkeypatch):
+    monkeypatch.setattr(certifying, "MOST_BELIEFS", 200)
+    settings_ = SampleSettings(seed=71)
+    for number in range(2000):
+        spec = draw_candidate(stream_key(71, Purpose.TASK, 0, number), settings_)
+        check_order(certify(decode(spec), horizon=8))
 
 
 # ---- bandits of the literature

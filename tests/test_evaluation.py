@@ -12,9 +12,8 @@ from evoplastic.analysis.evaluation import (
     choose_tasks,
     condition_names,
     evaluate,
-    headline,
-    rows,
 )
+from evoplastic.analysis.evaluation_table import headline, rows
 from evoplastic.analysis.figures import run_figures
 from evoplastic.analysis.statistics import FEWEST_UNITS, share
 from evoplastic.config import read_config
@@ -193,7 +192,7 @@ def test_no_task_at_all_is_refused_with_the_known_ones():
 def test_a_withheld_task_brings_its_negation():
     for named in ("dms", "dnms"):
         chosen = choose_tasks(tiny().problem, [named, "and"])
-        assert chosen == (["and"], ["dms", "dnms"], [], [("dms", "dnms")])
+        assert chosen == (["and"], ["dms", "dnms"], [], [("dms", "dnms")], [])
 
 
 def test_training_tasks_alone_leave_the_withheld_score_empty():
@@ -222,6 +221,7 @@ class Maze:
 
     columns = ("fitness", "score")
     tasks, withheld, withholding = ("maze",), (), "nothing withheld"
+    validation, sampled, called, references = (), False, ("chance", "oracle"), {}
     chance, random_policy, oracle, scored_trials = 0.0, 0.0, 1.0, 60
     reached = {"evolved": 0.8, "generation_0": -0.4, "plasticity_off": 0.3}
 

@@ -34,6 +34,7 @@ def evaluation(lives: int = 12, withheld: bool = True, means=MEANS) -> dict:
     def parts(summary, *conditions):
         return {
             "training": summary(*(values["and"] for values in conditions)).to_json(),
+            "validation": None,
             "withheld": summary(*(values["dms"] for values in conditions)).to_json() if withheld else None,
             "tasks": {task: summary(*(values[task] for values in conditions)).to_json() for task in conditions[0]},
         }
@@ -45,9 +46,12 @@ def evaluation(lives: int = 12, withheld: bool = True, means=MEANS) -> dict:
         "generation": 40,
         "trials_scored": SCORED,
         "chance": 0.5,
+        "chance_is": "chance",
         "oracle": 1.0,
         "oracle_exceeded": False,
         "blind_is_chance": True,
+        "blind_is_below": False,
+        "validation": [],
         "withheld": held,
         "conditions": {name: parts(interval, values) for name, values in of.items()},
         "gain_over_generation_0": parts(paired, of["evolved"], of["generation_0"]),
@@ -68,11 +72,17 @@ def courses(lives: int = 12, withheld: bool = True, end: float = 0.85) -> dict:
         "trials_scored": SCORED,
         "marks": {10: "plasticity starts", 55: "noise off"},
         "chance": 0.5,
+        "chance_is": "chance",
         "oracle": 1.0,
         "oracle_exceeded": False,
         "blind_is_chance": True,
+        "blind_is_below": False,
         "conditions": {
-            name: {"training": course(last, seed), "withheld": course(last, seed + 9) if withheld else None}
+            name: {
+                "training": course(last, seed),
+                "validation": None,
+                "withheld": course(last, seed + 9) if withheld else None,
+            }
             for seed, (name, last) in enumerate(ends.items())
         },
     }

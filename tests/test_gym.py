@@ -14,12 +14,14 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 from evoplastic.errors import UserError
-from evoplastic.gym import MetaTaskEnv, MetaTaskVectorEnv, environment_id
+from evoplastic.gym import MetaTaskEnv, MetaTaskVectorEnv, RandomTaskEnv, environment_id
 from evoplastic.random import Purpose, philox, stream_key
 from evoplastic.tasks.meta.decode import decode
 from evoplastic.tasks.meta.engine import play
 from evoplastic.tasks.meta.language import FORMAT, ORDER, MetaTask
 from evoplastic.tasks.meta.reading import parse_meta_task, read_meta_task
+from evoplastic.tasks.meta.sampling.sample import sample
+from evoplastic.tasks.meta.sampling.settings import SampleSettings
 from evoplastic.tasks.meta.tables import Bounds, tables_of
 from evoplastic.tasks.specs import find_spec, spec_names
 
@@ -315,6 +317,102 @@ def test_what_was_returned_stays_as_it_was():
     kept = copy.deepcopy(said)
     life(envs, actions_of(envs, 50))
     assert same(said, kept)
+
+
+# ---- a pool of random tasks
+
+POOL = {"tasks": 4, "pool_seed": 5, "horizon": 8, "aliased": 0.9}
+
+
+@pytest.mark.filterwarnings("error")
+def test_pool_of_tasks_passes_gymnasium_s_own_checks():
+    check_env(gymnasium.make("evoplastic/Random-v0", **POOL).unwrapped)
+
+
+def test_pool_is_the_sample_of_its_seed_and_settings():
+    env = RandomTaskEnv(**POOL)
+    drawn = sample(SampleSettings(seed=5, horizon=8, aliased=0.9), 4).tasks
+    assert [task.name for task in env.pool] == [task.name for task in drawn]
+    assert [task.spec for task in env.pool] == [task.spec for task in drawn]
+
+
+def test_tasks_of_a_pool_are_drawn_evenly_and_named():
+    env = RandomTaskEnv(**POOL)
+    names = [
+        env.reset(seed=seed, options={"episode": episode})[1]["task"] for seed in range(20) for episode in range(20)
+    ]
+    counts = [names.count(task.name) for task in env.pool]
+    assert sum(counts) == 400 and min(counts) > 70
+
+
+def test_certified_values_of_the_drawn_task_are_told():
+    env = RandomTaskEnv(**POOL)
+    certified = {task.name: task.certificate for task in env.pool}
+    for seed in range(8):
+        info = env.reset(seed=seed)[1]
+        proven = certified[info["task"]]
+        assert info["certified"]["bayes"] == proven.bayes.low and info["certified"]["oracle"] == proven.oracle
+        assert info["certified"]["adapting"] >= 0.05
+        assert env.step(0)[-1]["certified"] == info["certified"]
+
+
+def test_episode_of_a_pool_is_the_one_its_task_s_own_environment_lives():
+    env = RandomTaskEnv(**POOL)
+    specs = {task.name: task.spec for task in env.pool}
+    widest = env.observation_space.shape[0] - env.action_space.n - 2
+    for seed in range(10):
+        options = {"episode": seed % 3, "lane": seed % 2}
+        actions = actions_of(env, 8, seed)
+        lived = life(env, actions, seed=seed, options=options)
+        own = MetaTaskEnv(specs[lived[0][1]["task"]])
+        units = own.observation_space.shape[0] - own.action_space.n - 2
+        for said, alone in zip(lived, life(own, actions, seed=seed, options=options), strict=True):
+            np.testing.assert_array_equal(np.delete(said[0], range(units, widest)), alone[0])
+            assert not said[0][units:widest].any() and said[1:-1] == alone[1:-1]
+            assert said[-1]["hidden"] == alone[-1]["hidden"]
+
+
+def test_seeded_episode_of_a_pool_is_the_same_on_a_used_environment():
+    used, fresh = RandomTaskEnv(**POOL), RandomTaskEnv(**POOL)
+    for episode in range(5):
+        life(used, actions_of(used, 8 - episode), seed=8 - episode)
+    actions = actions_of(fresh, 8)
+    assert same(life(used, actions, seed=4), life(fresh, actions, seed=4))
+    assert same(life(used, actions), life(fresh, actions)) and used.address == fresh.address == (4, 1, 0)
+
+
+def test_units_that_only_some_tasks_of_a_pool_have_are_silent_in_the_others():
+    env = RandomTaskEnv(**POOL)
+    narrow = msgspec.structs.replace(read_meta_task("dependent-bandit"), horizon=8)
+    pooled = [*env.pool[:1], env.pool[1]._replace(name="narrow", spec=narrow, certificate=None)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("evoplastic.gym.random_tasks._pool", lambda settings, tasks: tuple(pooled))
+        mixed = RandomTaskEnv(**POOL)
+    first = {mixed.reset(seed=seed)[1]["task"]: mixed.reset(seed=seed) for seed in range(20)}
+    observation, info = first["narrow"]
+    assert mixed.observation_space.contains(observation) and not observation.any() and not info["certified"]
+
+
+def test_environments_side_by_side_share_a_pool():
+    envs = gymnasium.make_vec("evoplastic/Random-v0", num_envs=3, vectorization_mode="sync", **POOL)
+    observations, infos = envs.reset(seed=1)
+    assert observations.shape[0] == 3 and len({id(env.unwrapped.pool) for env in envs.envs}) == 1
+    assert set(infos["task"]) <= {task.name for task in RandomTaskEnv(**POOL).pool}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"tasks": 0}, "tasks must be a whole number from 1"),
+        ({"adaptin": 0.1}, "did you mean 'adapting'"),
+        ({"horizon": 0}, "horizon: expected `int` >= 1, got 0"),
+        ({"pool_seed": -1}, "seed: expected `int` >= 0, got -1"),
+        ({"adapting": 5.0, "most_draws": 20}, "0 of 16 tasks were found among 20 candidates"),
+    ],
+)
+def test_pool_that_cannot_be_sampled_is_refused(arguments, complaint):
+    with pytest.raises(UserError, match=complaint):
+        RandomTaskEnv(**arguments)
 
 
 # ---- mistakes

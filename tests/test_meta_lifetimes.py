@@ -32,7 +32,7 @@ from evoplastic.tasks.contract import (
     reads,
     steps_per_trial,
 )
-from evoplastic.tasks.meta import drawing, settings
+from evoplastic.tasks.meta import drawing, value
 from evoplastic.tasks.meta import world as worlds
 from evoplastic.tasks.meta.decode import decode
 from evoplastic.tasks.meta.solvers.values import values
@@ -434,7 +434,7 @@ def test_a_stored_run_file_reads_back_with_its_values(monkeypatch):
     config = parse_config(run_file("t-maze", "two-step", "grid-key-door", clock=True, withheld=["two-step"]))
     stored = tomllib.loads(write_toml(config))
     assert set(stored["problem"]["task"]["values"]) == {"t-maze", "two-step", "grid-key-door"}
-    monkeypatch.setattr(settings, "values", None)  # nothing is solved again
+    monkeypatch.setattr(value, "values", None)  # nothing is solved again
     again = parse_config(stored)
     assert again == config
 

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from evoplastic.errors import UserError
-from evoplastic.tasks.meta.solvers import convex, fixed_policies
 from evoplastic.tasks.meta.decode import decode
 from evoplastic.tasks.meta.language import ORDER
 from evoplastic.tasks.meta.reading import parse_meta_task, read_meta_task
+from evoplastic.tasks.meta.solvers import convex, fixed_policies
 from evoplastic.tasks.meta.solvers.fixed_policies import best_fixed
 from evoplastic.tasks.meta.solvers.instances import chain_of, instances
 from evoplastic.tasks.meta.solvers.values import instance_values, oracle_policy, values

@@ -23,10 +23,15 @@ ARMS = {  # block -> (evolves, genes of 70 units)
     "icml2023-small-reward-only": {"innate": (True, 4900), "gain": (True, 4900)},
 }
 ROOTS = ("icml2023", "t-maze")  # presets that extend no other
-ON_META_TASKS = [name for name in preset_names() if read_config(name).problem.task.scale.metric == "score"]
+SAMPLED = [name for name in preset_names() if name.startswith("certified")]
+ON_META_TASKS = [
+    name for name in preset_names() if name in SAMPLED or read_config(name).problem.task.scale.metric == "score"
+]
+FEW = [f"problem.task.sampled.{part}=1" for part in ("training", "validation", "withheld")]
 QUICK = {  # a generation in a blink; what makes the preset what it is stays
     "accuracy": ["problem.network.units=13", "problem.task.trials=6", "problem.scored_trials=3"],
     "score": ["problem.network.units=20", "problem.task.tasks_per_life=1"],
+    "adaptivity": ["problem.network.units=28", "problem.task.tasks_per_life=1", *FEW],
 }
 
 
@@ -38,7 +43,7 @@ def get(config, path):
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_is_complete_and_says_what_it_is(name):
-    config = read_config(name)
+    config = read_config(name, FEW if name in SAMPLED else ())
     assert config.name == name and config.summary.endswith(".")
 
 
@@ -52,9 +57,11 @@ def test_every_preset_on_boolean_tasks_says_how_it_deviates_and_what_it_withhold
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_lives_a_generation(name):
-    problem = read_config(name).problem
-    rule = tomllib.loads(write_toml(read_config(name)))["problem"]["rule"]["type"]
-    quick = [*QUICK[problem.task.scale.metric], "strategy.population=2", "validation.every=0"]
+    few = FEW if name in SAMPLED else ()
+    problem = read_config(name, few).problem
+    rule = tomllib.loads(write_toml(read_config(name, few)))["problem"].get("rule", {"type": "none"})["type"]
+    quick = QUICK[problem.task.scale.metric] if hasattr(problem, "network") else []
+    quick = [*quick, "strategy.population=2", "validation.every=0"]
     quick += ["problem.rule.burn_in_trials=1"] if rule == "node_perturbation" else []
     (record,) = evoplastic.evolve(read_config(name, quick, generations=1), workers=1)
     assert np.isfinite(record.state.center).all() and record.metrics["training"]["failed"] == 0
@@ -69,7 +76,8 @@ def test_a_preset_extends_instead_of_repeating(name):
 @pytest.mark.parametrize("name", [name for name in ON_META_TASKS if name + "-fixed-weights" in preset_names()])
 def test_an_arm_on_a_meta_task_changes_what_it_says_and_nothing_else(name):
     plastic, fixed, reset = (
-        tomllib.loads(write_toml(read_config(name + arm))) for arm in ("", "-fixed-weights", "-activity-reset")
+        tomllib.loads(write_toml(read_config(name + arm, FEW if name in SAMPLED else ())))
+        for arm in ("", "-fixed-weights", "-activity-reset")
     )
     for arm in (fixed, reset):
         arm |= {key: plastic[key] for key in ("name", "summary")}
@@ -261,3 +269,20 @@ def test_seven_folds_withhold_every_task_once():
 def test_only_one_fold_is_a_novel_class(fold):
     expected = "novel class" if fold == "dms" else "relabelled"
     assert read_config(f"icml2023-small-fold-{fold}").problem.withholding() == expected
+
+
+# ---- drawn at random
+
+
+def test_certified_presets_withhold_as_many_meta_tasks_as_they_train_on():
+    for name in SAMPLED:
+        drawn = tomllib.loads((PRESETS / "certified.toml").read_text())["problem"]["task"]["sampled"]
+        config = read_config(name, FEW)
+        assert (drawn["training"], drawn["withheld"]) == (64, 64) and drawn["validation"] > 0
+        assert config.problem.task.measure == "adaptivity" and config.problem.withholding().startswith("other meta")
+        assert config.problem.scored_trials == config.problem.task.trials
+
+
+def test_certified_arms_meet_the_same_tasks():
+    tasks = [read_config(name, FEW).problem.task for name in SAMPLED]
+    assert len(SAMPLED) == 3 and all(task.content == tasks[0].content for task in tasks)

@@ -5,7 +5,8 @@ import typing
 import numpy as np
 import pytest
 
-from evoplastic.analysis.evaluation import EvaluationRequest, evaluate, headline, rows
+from evoplastic.analysis.evaluation import EvaluationRequest, evaluate
+from evoplastic.analysis.evaluation_table import headline, rows
 from evoplastic.analysis.figures import run_figures
 from evoplastic.config import read_config
 from evoplastic.errors import UserError
@@ -31,11 +32,13 @@ class Threshold:
     columns = ("fitness", "hits")
     tasks = ("f", "not-f")
     withholding = "nothing withheld"
-    withheld = ()
+    validation = withheld = ()
+    sampled = False
     lesions = {}
     marks = {}
     privileged = "The genome is told nothing."
     chance, random_policy, oracle = 0.5, 0.25, 1.0
+    called, references = ("chance", "oracle"), {"half": {"f": 0.5}}
 
     def __init__(self, trials=4):
         self.trials, self.scored_trials = trials, max(1, trials // 2)
@@ -90,7 +93,7 @@ def test_a_plain_function_is_evolved_evaluated_and_drawn(tmp_path, trials):
     (pair,) = result["conditions"]["evolved"]["training_pairs"]
     assert pair["tasks"] == ["f", "not-f"] and pair["mean"] == pytest.approx(0.5)
     assert curves["conditions"]["evolved"]["training"].shape == (12, trials)
-    assert [row[0] for row in rows(result)[2:]] == ["chance", "random policy", "oracle"]
+    assert [row[0] for row in rows(result)[2:]] == ["chance", "random policy", "half", "oracle"]
     assert "training tasks" in headline(result)
     metrics = [record.metrics for record in records]
     pictures = run_figures(tmp_path, metrics, result | {"generation": 2}, curves)

@@ -16,7 +16,13 @@ from evoplastic.analysis.statistics import share
 from evoplastic.problems.contract import PLASTICITY_OFF
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; ink and greys for everything else.
-COLOURS = {"training": "#0072B2", "withheld": "#009E73", PLASTICITY_OFF: "#D55E00", GENERATION_0: "#868D93"}
+COLOURS = {
+    "training": "#0072B2",
+    "validation": "#CC79A7",
+    "withheld": "#009E73",
+    PLASTICITY_OFF: "#D55E00",
+    GENERATION_0: "#868D93",
+}
 INK, SOFT, FAINT = "#22272B", "#5F676D", "#E3E6E8"
 DPI = 200
 _MARGIN = 0.01  # above the oracle, of its distance from chance
@@ -57,7 +63,7 @@ def frame(axes: Axes, facts: dict[str, Any], ylabel: str, xlabel: str, last: flo
     axes.set(xlim=(-0.012 * last, 1.012 * last), ylim=ends, xlabel=xlabel, ylabel=ylabel)
     axes.axhline(chance, color=SOFT, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
     if ylabel:
-        _note(axes, (last, chance), "chance", (0, -3), ha="right", va="top")
+        _note(axes, (last, chance), facts["chance_is"], (0, -3), ha="right", va="top")
     _grid(axes, "y")
 
 
@@ -69,7 +75,7 @@ def frame_rows(axes: Axes, facts: dict[str, Any], heights: Array, names: Sequenc
     axes.set_yticks(heights, names, color=INK)
     axes.spines["left"].set_visible(False)
     axes.axvline(chance, color=SOFT, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
-    _note(axes, (chance, heights.max() + 0.6), "chance", (0, 3), ha="center", va="bottom")
+    _note(axes, (chance, heights.max() + 0.6), facts["chance_is"], (0, 3), ha="center", va="bottom")
     _grid(axes, "x")
 
 
@@ -87,7 +93,8 @@ def _limits(facts: dict[str, Any], lowest: float, highest: float) -> tuple[float
 
 def _grid(axes: Axes, axis: Literal["x", "y"]) -> None:
     scale = getattr(axes, f"{axis}axis")
-    scale.set_major_locator(MaxNLocator(12, steps=[1, 2, 5, 10]))
+    signed = axis == "x" and axes.get_xlim()[0] < -0.5  # signs take room
+    scale.set_major_locator(MaxNLocator(8 if signed else 12, steps=[1, 2, 5, 10]))
     scale.set_major_formatter(lambda value, _: share(value))
     axes.grid(axis=axis, color=FAINT, linewidth=0.7)
     axes.set_axisbelow(True)

@@ -30,6 +30,7 @@ _UNLIKE = {
     "trials_scored": "scored over different numbers of trials",
 }
 _OF_AN_ARM = ("metric", "chance", "random_policy", "oracle", "trials_scored", "withheld", "fold", "privileged")
+_CALLED = {"chance_is": "chance", "oracle_is": "oracle"}  # and what they are where an evaluation does not say
 
 Scores = dict[str, dict[int, float]]  # part -> seed -> score; a part is empty where there are no tasks of it
 Row = tuple[str, ...]
@@ -128,6 +129,7 @@ def _arm(label: str, runs: Sequence[Outcome]) -> dict[str, Any]:
         "lives": sorted({evaluation["lives"] for evaluation in evaluations}),
         "evaluation_seeds": sorted({evaluation["evaluation_seed"] for evaluation in evaluations}),
         **{key: first[key] for key in _OF_AN_ARM},
+        **{key: first.get(key, label) for key, label in _CALLED.items()},
         "conditions": {name: _summary(values) for name, values in scores.items()},
         "gain_over_generation_0": _summary(_minus(scores[EVOLVED], scores[GENERATION_0])),
     }
@@ -218,17 +220,18 @@ def _arm_rows(result: Mapping[str, Any]) -> list[Row]:
         rows.append((arm["arm"], "", arm["fold"], ""))
         rows += [_row(f"  {name.replace('_', ' ')}", table) for name, table in arm["conditions"].items()]
         rows.append(_row("  gain over generation 0", arm["gain_over_generation_0"], "+"))
-    for label in ("chance", "random policy", "oracle"):
-        rows += [(name, share(bound), share(bound), "") for name, bound in _bounds(result["arms"], label).items()]
+    for key in ("chance", "random_policy", "oracle"):
+        rows += [(name, share(bound), share(bound), "") for name, bound in _bounds(result["arms"], key).items()]
     return rows
 
 
-def _bounds(arms: Iterable[Mapping[str, Any]], label: str) -> dict[str, float]:
+def _bounds(arms: Iterable[Mapping[str, Any]], key: str) -> dict[str, float]:
     """Return a bound by its label, one for each value that it has among the arms; a random policy only if telling."""
-    key = label.replace(" ", "_")
     told: dict[float, list[str]] = {}
+    label = key.replace("_", " ")
     for arm in arms:
-        if key != "random_policy" or arm[key] != arm["chance"]:
+        label = arm.get(f"{key}_is", label)
+        if key != "random_policy" or arm[key] not in (arm["chance"], None):
             told.setdefault(arm[key], []).append(arm["arm"])
     return {label if len(told) == 1 else f"{label} of {', '.join(names)}": bound for bound, names in told.items()}
 

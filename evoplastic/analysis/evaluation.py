@@ -3,7 +3,8 @@
 Every condition (the evolved genome, the genome of generation 0, one lesion each) lives the same lives: life l has its
 own stimuli and noise, shared by all tasks and all conditions. So differences are paired by life, and the unit of
 replication is the life: its training score is the mean over the training tasks. A withheld task that has a negation
-is always scored with it, for a response that is blind to feedback is right on the pair exactly half the time.
+is always scored with it, for a response that is blind to feedback is right on the pair exactly half the time. Tasks
+that are a random sample live lives of their own and are summed up in `over_tasks` too, with the task as the unit.
 
 Lives are lived once, and their metric is kept trial by trial: a score is the mean over the last scored trials, a
 learning curve the same numbers before that mean.
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from evoplastic.analysis.over_tasks import summary_over_tasks
 from evoplastic.analysis.statistics import Interval, interval, paired, share
 from evoplastic.errors import UserError, nearest
 from evoplastic.evaluators.contract import Evaluator, Job
@@ -27,6 +29,8 @@ from evoplastic.strategies.contract import Fixed
 
 FORMAT, VERSION = "evoplastic.evaluate", 1
 EVOLVED, GENERATION_0 = "evolved", "generation_0"
+PARTS = ("training", "validation", "withheld")
+NON_ADAPTING = "best non-adapting"  # what chance is called where no policy that learns nothing scores more
 ACTIVITY_ALONE = 0.08  # of the way from chance to the oracle: what plasticity off keeps beyond is called learning
 
 Array = NDArray[np.float64]
@@ -47,7 +51,7 @@ class EvaluationRequest(NamedTuple):
 class Evaluated(NamedTuple):
     """The `evaluate` object but for `run` and `generation`, and the learning curves of the same lives.
 
-    `curves["conditions"]` holds for each condition the means over training and over withheld tasks, (lives, trials).
+    `curves["conditions"]` holds for each condition the means over the tasks of each part, (lives, trials).
     """
 
     result: dict[str, Any]
@@ -61,10 +65,15 @@ class Chosen(NamedTuple):
     withheld: list[str]
     training_pairs: list[Pair]
     withheld_pairs: list[Pair]
+    validation: list[str]
+
+    @property
+    def parts(self) -> dict[str, list[str]]:
+        return {"training": self.training, "validation": self.validation, "withheld": self.withheld}
 
     @property
     def tasks(self) -> list[str]:
-        return self.training + self.withheld
+        return self.training + self.validation + self.withheld
 
 
 def evaluate(
@@ -84,12 +93,14 @@ def evaluate(
     for name in condition_names(problem, request.controls):
         courses[name] = _live(search, center, evaluator, request, chosen, name)
         done(name)
-    measured = {"lives": request.lives, **_measured(problem, courses.values())}
+    measured = {"lives": request.lives, **_measured(problem, courses.values(), chosen)}
     addressed = {"seed": search.config.seed, "evaluation_seed": request.seed, "genome": "center"}
     scores = {name: _scores(lived, problem.scored_trials) for name, lived in courses.items()}
     curves = {name: _curve(lived, chosen) for name, lived in courses.items()}
     compared = _compared(scores, chosen)
-    notes = _notes(compared["conditions"], activity_alone(measured), bool(problem.pairs(problem.tasks)))
+    if problem.sampled:
+        compared["over_tasks"] = summary_over_tasks(scores, chosen.parts, EVOLVED, GENERATION_0)
+    notes = _notes(compared["conditions"], measured)
     return Evaluated(
         {"format": FORMAT, "version": VERSION, **addressed, **measured, **compared, "notes": notes},
         {**measured, "marks": dict(problem.marks), "conditions": curves},
@@ -111,9 +122,10 @@ def choose_tasks(problem: Problem, tasks: Sequence[str] | None = None) -> Chosen
         raise UserError(f"there is no task to evaluate; choose some of {list(known)}")
     wanted = set(known if tasks is None else tasks)
     wanted = wanted.union(*(pair for pair in problem.pairs(held) if wanted.intersection(pair)))
-    training = [name for name in known if name in wanted and name not in held]
+    validation = [name for name in known if name in wanted and name in problem.validation]
+    training = [name for name in known if name in wanted and name not in held and name not in validation]
     withheld = [name for name in known if name in wanted and name in held]
-    return Chosen(training, withheld, problem.pairs(training), problem.pairs(withheld))
+    return Chosen(training, withheld, problem.pairs(training), problem.pairs(withheld), validation)
 
 
 def activity_alone(measured: dict[str, Any]) -> float:
@@ -121,30 +133,7 @@ def activity_alone(measured: dict[str, Any]) -> float:
     return float(measured["chance"] + ACTIVITY_ALONE * (measured["oracle"] - measured["chance"]))
 
 
-def rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Return the table of an `evaluate` object: label, training, withheld, worst training task, n."""
-    held, evolved = set(result["withheld"]), result["conditions"][EVOLVED]
-    table: list[tuple[str, ...]] = []
-    for name, condition in result["conditions"].items():
-        scores = _text(condition["training"]), _text(condition["withheld"]), _worst(condition, held)
-        table.append((name.replace("_", " "), *scores, str(result["lives"])))
-    bounds = {"chance": result["chance"], "random policy": result["random_policy"], "oracle": result["oracle"]}
-    for label, bound in bounds.items():
-        if label != "random policy" or bound != result["chance"]:
-            cells = (share(bound) if evolved[part] else "" for part in ("training", "withheld"))
-            table.append((label, *cells, share(bound), ""))
-    return table
-
-
-def headline(result: dict[str, Any]) -> str:
-    """Return in a sentence what evolution gained over generation 0, paired by life."""
-    gain = result["gain_over_generation_0"]
-    gains = {"training tasks": gain["training"], "withheld tasks": gain["withheld"]}
-    told = ", ".join(f"{_signed(value)} on {where}" for where, value in gains.items() if value)
-    return f"Gain over generation 0, paired by life (n = {result['lives']}): {told}."
-
-
-def _measured(problem: Problem, lived: Iterable[Courses]) -> dict[str, Any]:
+def _measured(problem: Problem, lived: Iterable[Courses], chosen: Chosen) -> dict[str, Any]:
     """Return what is measured, the scores of who knows nothing or everything, and what the learner is told."""
     courses = [course for tasks in lived for course in tasks.values()]
     return {
@@ -153,12 +142,27 @@ def _measured(problem: Problem, lived: Iterable[Courses]) -> dict[str, Any]:
         "chance": problem.chance,
         "random_policy": problem.random_policy,
         "oracle": problem.oracle,
+        "chance_is": problem.called[0],
+        "oracle_is": problem.called[1],
+        "references": _references(problem, chosen),
         "blind_is_chance": bool(problem.pairs(problem.tasks)),  # what scores more than chance has learned
+        "blind_is_below": problem.called[0] == NON_ADAPTING,  # the same, though who learns nothing may score less
         "oracle_exceeded": any(bool((course > problem.oracle).any()) for course in courses),  # in some trial
+        "validation": list(problem.validation),
         "withheld": list(problem.withheld),
         "fold": problem.withholding,
         "privileged": problem.privileged,
     }
+
+
+def _references(problem: Problem, chosen: Chosen) -> dict[str, Any]:
+    """Return what others are known to score: by task, and the mean over a part if it is known of all its tasks."""
+    told = {}
+    for label, known in problem.references.items():
+        parts = {part: [known.get(task) for task in tasks] for part, tasks in chosen.parts.items()}
+        means = {part: float(np.mean(of)) if of and None not in of else None for part, of in parts.items()}  # type: ignore[arg-type]
+        told[label] = {**means, "tasks": {task: known[task] for task in chosen.tasks if task in known}}
+    return told
 
 
 def _live(
@@ -179,7 +183,7 @@ def _scores(courses: Courses, scored_trials: int) -> Scores:
 
 
 def _curve(courses: Courses, chosen: Chosen) -> dict[str, Array | None]:
-    return {"training": _mean_over(courses, chosen.training), "withheld": _mean_over(courses, chosen.withheld)}
+    return {part: _mean_over(courses, tasks) for part, tasks in chosen.parts.items()}
 
 
 def _compared(scores: dict[str, Scores], chosen: Chosen) -> dict[str, Any]:
@@ -198,8 +202,7 @@ def _mean_over(scores: Scores, tasks: Iterable[str]) -> Array | None:
 
 def _condition(scores: Scores, chosen: Chosen) -> dict[str, Any]:
     return {
-        "training": _json(interval, _mean_over(scores, chosen.training)),
-        "withheld": _json(interval, _mean_over(scores, chosen.withheld)),
+        **{part: _json(interval, _mean_over(scores, tasks)) for part, tasks in chosen.parts.items()},
         "tasks": {task: interval(scores[task]).to_json() for task in chosen.tasks},
         "withheld_pairs": [_pair(scores, pair) for pair in chosen.withheld_pairs],
         "training_pairs": [_pair(scores, pair) for pair in chosen.training_pairs],
@@ -215,8 +218,10 @@ def _pair(scores: Scores, pair: Pair) -> dict[str, Any]:
 
 def _difference(scores: Scores, other: Scores, chosen: Chosen) -> dict[str, Any]:
     return {
-        "training": _json(paired, _mean_over(scores, chosen.training), _mean_over(other, chosen.training)),
-        "withheld": _json(paired, _mean_over(scores, chosen.withheld), _mean_over(other, chosen.withheld)),
+        **{
+            part: _json(paired, _mean_over(scores, tasks), _mean_over(other, tasks))
+            for part, tasks in chosen.parts.items()
+        },
         "tasks": {task: paired(scores[task], other[task]).to_json() for task in chosen.tasks},
     }
 
@@ -225,13 +230,13 @@ def _json(summary: Callable[..., Interval], *values: Array | None) -> dict[str, 
     return None if values[0] is None else summary(*values).to_json()
 
 
-def _notes(table: dict[str, Any], lean: float, in_pairs: bool) -> list[str]:
+def _notes(table: dict[str, Any], measured: dict[str, Any]) -> list[str]:
     """Return what a reader of the table should know, in sentences.
 
     Plasticity off is judged by its pair means where tasks come in pairs, for there it may lean to one of the two, else
     by the interval of its mean over the training tasks.
     """
-    lesioned = table.get(PLASTICITY_OFF)
+    lesioned, lean, in_pairs = table.get(PLASTICITY_OFF), activity_alone(measured), measured["blind_is_chance"]
     if lesioned is None:
         return []
     if in_pairs:
@@ -242,22 +247,6 @@ def _notes(table: dict[str, Any], lean: float, in_pairs: bool) -> list[str]:
         clear = training and training["low"] is not None and training["low"] > lean
         means = {"the training tasks": training["mean"]} if clear else {}
     kept = [f"{share(mean)} on {tasks}" for tasks, mean in means.items() if mean > lean]
-    cause = "learning through activity" if in_pairs else "by a policy that needs no learning, or through activity"
+    proven = in_pairs or measured["blind_is_below"]
+    cause = "learning through activity" if proven else "by a policy that needs no learning, or through activity"
     return [f"Plasticity off keeps {', '.join(kept)}: {cause}."] if kept else []
-
-
-def _text(value: dict[str, Any] | None) -> str:
-    if value is None:
-        return ""
-    return "not a number" if value["mean"] is None else str(Interval(**value))
-
-
-def _signed(value: dict[str, Any]) -> str:
-    return ("+" if value["mean"] >= 0 else "") + _text(value)
-
-
-def _worst(condition: dict[str, Any], held: set[str]) -> str:
-    """Return the task with the lowest mean, those of `held` left out where there are others."""
-    means = {task: value["mean"] for task, value in condition["tasks"].items()}
-    worst = min([task for task in means if task not in held] or list(means), key=lambda task: means[task])
-    return f"{share(means[worst])} {worst}"

@@ -1,6 +1,7 @@
 """The pictures of a run: how evolution went, how evolved networks learn, what they need, which tasks they can do.
 
-Colour says what is scored: blue training tasks, green withheld tasks, red plasticity off, grey generation 0 and chance.
+Colour says what is scored: blue training tasks, purple validation tasks, green withheld tasks, red plasticity off,
+grey generation 0 and chance.
 A title claims only what the interval of a paired difference shows; else it says what is drawn.
 """
 
@@ -36,8 +37,8 @@ from evoplastic.analysis.statistics import FEWEST_UNITS, interval, paired, share
 from evoplastic.files import write_together
 from evoplastic.problems.contract import PLASTICITY_OFF
 
-PARTS = {"training": "training tasks", "withheld": "withheld tasks"}
-MARKERS = {"training": "o", "withheld": "D"}
+PARTS = {"training": "training tasks", "validation": "validation tasks", "withheld": "withheld tasks"}
+MARKERS = {"training": "o", "validation": "s", "withheld": "D"}
 BIN = 20  # trials
 MOST_TASKS = 40  # in one picture
 
@@ -68,6 +69,7 @@ def _progress(metrics: list[dict[str, Any]], result: dict[str, Any]) -> Figure:
     """The metric by generation: of the population while it evolves, of its center on fresh lives."""
     gain, evolved = result["gain_over_generation_0"], result["conditions"][EVOLVED]
     learns = result["blind_is_chance"] and any(_positive(gain[part]) for part in PARTS)
+    learns |= result["blind_is_below"] and any(_positive(evolved[part]) for part in PARTS)  # chance is 0 there
     title = "Evolution finds networks that learn" if learns else f"{_metric(result)} over generations"
     about = f"Faint: the population. Points: its center on fresh lives; at the end {_replication(result)}."
     figure = canvas(7.4, 4.5, title, about, right=1.8)
@@ -76,7 +78,7 @@ def _progress(metrics: list[dict[str, Any]], result: dict[str, Any]) -> Figure:
     line(axes, population, COLOURS["training"], linewidth=1.0, alpha=0.35)
     for part, name in PARTS.items():
         validated = [(record["generation"], record["validation"]) for record in metrics if record["validation"]]
-        points = [(generation, scores[part]) for generation, scores in validated if scores[part] is not None]
+        points = [(generation, scores[part]) for generation, scores in validated if scores.get(part) is not None]
         if evolved[part]:
             line(axes, [(now, bound) for bound in bounds(evolved[part])], COLOURS[part], linewidth=1.8)
             points.append((now, evolved[part]["mean"]))
@@ -125,7 +127,7 @@ def _conditions(result: dict[str, Any]) -> Figure:
     # Lesions stand a little apart, below.
     axes, heights = figure.axes[0], np.array([-row - 0.4 * (row > 1) for row in range(len(conditions))])
     for place, part in enumerate(parts):
-        shifts = heights + (0.13 - 0.26 * place if len(parts) > 1 else 0.0)
+        shifts = heights + 0.13 * (len(parts) - 1 - 2 * place)
         for height, condition in zip(shifts, conditions.values()):
             dot(axes, condition[part], height, COLOURS[part], MARKERS[part])
         means = [condition[part]["mean"] for condition in conditions.values()]
@@ -138,17 +140,19 @@ def _tasks(result: dict[str, Any]) -> Figure:
     """The metric on each task, from generation 0 to the evolved genome; the lowest ones if there are many."""
     before, after = (result["conditions"][name]["tasks"] for name in (GENERATION_0, EVOLVED))
     held = [task for task in after if task in result["withheld"]]
+    part = dict.fromkeys(result["validation"], "validation") | dict.fromkeys(held, "withheld")
     better = sum(_positive(gain) for gain in result["gain_over_generation_0"]["tasks"].values())
     shown = sorted(after, key=lambda task: after[task]["mean"])[:MOST_TASKS][::-1]
     ordered = [task for task in shown if task not in held] + [task for task in shown if task in held]
     where = f"{better} of {len(after)} tasks" if len(after) > 1 else shown[0]
     title = f"Better than generation 0 on {where}" if better else "From generation 0 to evolved"
     green = "; green tasks were withheld" if held else ""
+    green = "; purple validation, green withheld" if held and len(part) > len(held) else green
     about = f"{_metric(result)} over the last {result['trials_scored']} trials, {_replication(result)}{green}."
     figure = canvas(7.4, 1.95 + 0.29 * len(ordered), title, about, left=1.65, right=2.05)
     # Withheld tasks stand a little apart, below.
     axes, heights = figure.axes[0], np.array([-row - 0.5 * (task in held) for row, task in enumerate(ordered)])
-    colours = [COLOURS["withheld" if task in held else "training"] for task in ordered]
+    colours = [COLOURS[part.get(task, "training")] for task in ordered]
     for task, height, colour in zip(ordered, heights, colours):
         ends = [(scores[task]["mean"], height) for scores in (before, after)]
         line(axes, ends, COLOURS[GENERATION_0], linewidth=1.0, alpha=0.6)

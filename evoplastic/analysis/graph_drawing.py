@@ -13,6 +13,7 @@ from matplotlib.offsetbox import AnnotationBbox, DrawingArea, OffsetBox
 from matplotlib.patches import Circle, FancyBboxPatch, Polygon
 
 from evoplastic.analysis.canvas import INK, SOFT
+from evoplastic.analysis.certificate_panel import certificate_section
 from evoplastic.analysis.graph_places import MOST_LAYERED, place
 from evoplastic.analysis.graph_routes import Route, route
 from evoplastic.analysis.state_graph import ANY_ACTION, EVERYWHERE, Edge, StateGraph, graph_of
@@ -37,6 +38,7 @@ from evoplastic.analysis.task_panel import (
 from evoplastic.analysis.task_sheet import Sheet
 from evoplastic.tasks.meta.meeting import rewards_meet
 from evoplastic.tasks.meta.program import Program
+from evoplastic.tasks.meta.solvers.certificate import Certificate
 
 MOST_NOTED = 40  # states whose notes are written out; of more there are only names
 MOST_CELLS = 16  # units of a stimulus that are drawn
@@ -45,8 +47,8 @@ _ENTRY = 0.3  # inches of the arrow of a start
 _CROSSING = 0.09
 
 
-def draw_graph(program: Program, name: str) -> Figure:
-    """Return the picture of a program's states."""
+def draw_graph(program: Program, name: str, certificate: Certificate | None = None) -> Figure:
+    """Return the picture of a program's states, with what is proven of it if that is given."""
     graph = graph_of(program)
     size = _letters(graph.states)
     boxes = np.array([extent(_content(program, graph, state, size)) + 2 * _PAD for state in range(graph.states)])
@@ -60,7 +62,8 @@ def draw_graph(program: Program, name: str) -> Figure:
     corners += [path.label + half for path, label in zip(routes, labels) for half in (-label / 2, label / 2)]
     everything = np.concatenate([corner.reshape(-1, 2) for corner in corners])
     low = everything.min(axis=0)
-    sheet = Sheet(name, program.spec.summary, everything.max(axis=0) - low, lambda: _panel(program, graph))
+    extents = everything.max(axis=0) - low
+    sheet = Sheet(name, program.spec.summary, extents, lambda: _panel(program, graph, certificate))
     axes, shift = sheet.axes, sheet.corner - low
     for entry in entries:
         _draw_entry(axes, *(point + shift for point in entry))
@@ -75,9 +78,10 @@ def draw_graph(program: Program, name: str) -> Figure:
     return sheet.figure
 
 
-def _panel(program: Program, graph: StateGraph) -> OffsetBox:
+def _panel(program: Program, graph: StateGraph, certificate: Certificate | None) -> OffsetBox:
     heads = ("Actions", "Drawn for every instance", "Changes", "Instance")
-    return panel(program, heads, _signs(program, graph), graph.notes.get(EVERYWHERE, []))
+    everywhere = graph.notes.get(EVERYWHERE, [])
+    return panel(program, heads, _signs(program, graph), everywhere, certificate_section(certificate))
 
 
 def _letters(states: int) -> float:

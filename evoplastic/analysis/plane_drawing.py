@@ -18,9 +18,11 @@ from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 from numpy.typing import NDArray
 
 from evoplastic.analysis.canvas import FAINT, INK, SOFT
+from evoplastic.analysis.certificate_panel import certificate_section
 from evoplastic.analysis.task_panel import DRAWN, PAID, PAID_EDGE, PAID_TINT, Array, panel, sign, swatch
 from evoplastic.analysis.task_sheet import Sheet
 from evoplastic.tasks.meta.program import ANYTHING, Program
+from evoplastic.tasks.meta.solvers.certificate import Certificate
 
 MOST_MAZES, MAZES_ACROSS = 6, 3
 WALL, DRAWN_TINT, SEEN = "#56606A", "#F6E3EE", "#0072B2"
@@ -53,8 +55,8 @@ class _Ruler(NamedTuple):
         return self.corner(*place) + self.extent(*place) / 2
 
 
-def draw_plane(program: Program, name: str) -> Figure:
-    """Return the picture of a program whose states are cells of a plane."""
+def draw_plane(program: Program, name: str, certificate: Certificate | None = None) -> Figure:
+    """Return the picture of a program whose states are cells of a plane, with what is proven of it if that is given."""
     plane = program.plane
     assert plane is not None
     shown = min(len(plane.walls), MOST_MAZES)
@@ -63,7 +65,7 @@ def draw_plane(program: Program, name: str) -> Figure:
     apart = ruler.size + 0.3
     margin = np.array([0.0, 0.0]) if not _places_shown(program) else np.array([2.2, 2.2]) * _UNIT
     size = apart * (across, down) - 0.3 + margin
-    sheet = Sheet(name, program.spec.summary, size, lambda: _panel(program))
+    sheet = Sheet(name, program.spec.summary, size, lambda: _panel(program, certificate))
     for layout in range(shown):
         row, column = divmod(layout, MAZES_ACROSS)
         corner = sheet.corner + apart * (column, down - 1 - row) + [margin[0], 0.0]
@@ -250,9 +252,9 @@ class _Drawing:
         )
 
 
-def _panel(program: Program) -> OffsetBox:
+def _panel(program: Program, certificate: Certificate | None) -> OffsetBox:
     heads = ("Drawn for every instance", "Observed", "Pays", "Remembered", "Changes", "Instance")
-    return panel(program, heads, _signs(program))
+    return panel(program, heads, _signs(program), (), certificate_section(certificate))
 
 
 def _signs(program: Program) -> Iterator[OffsetBox]:

@@ -17,18 +17,20 @@ from evoplastic.errors import UserError
 from evoplastic.files import write_whole
 from evoplastic.tasks.meta.decode import decode
 from evoplastic.tasks.meta.language import MetaTask
+from evoplastic.tasks.meta.solvers.certificate import Certificate
 
 _KINDS = {".png": {"Software": None}, ".svg": {"Date": None}}  # without what changes from one time to the next
 
 
-def draw_task(spec: MetaTask, name: str, path: Path) -> None:
-    """Draw a checked spec into `path`, a .png or .svg. Equal arguments give equal files."""
+def draw_task(spec: MetaTask, name: str, path: Path, certificate: Certificate | None = None) -> None:
+    """Draw a checked spec, and what is proven of it, into `path`, a .png or .svg. Equal arguments give equal files."""
     kind = path.suffix.lower()
     if kind not in _KINDS:
         raise UserError(f"a picture is a {' or '.join(_KINDS)} file, got {path}; give it one of these endings")
     program = decode(spec)
     with style.context(["default", STYLE, {"text.parse_math": False}]):  # a name may hold any sign
-        figure = draw_graph(program, name) if program.plane is None else draw_plane(program, name)
+        draw = draw_graph if program.plane is None else draw_plane
+        figure = draw(program, name, certificate)
         buffer = BytesIO()
         figure.savefig(buffer, format=kind[1:], metadata=_KINDS[kind])
     write_whole(path, buffer.getvalue())

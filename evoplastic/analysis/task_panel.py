@@ -6,7 +6,7 @@ Text and small drawings are packed in boxes whose size is known before the pictu
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -103,8 +103,14 @@ def cells(code: Sequence[int], side: float) -> OffsetBox:
     return area
 
 
-def panel(program: Program, heads: Sequence[str], signs: Iterable[OffsetBox], notes: Sequence[Note] = ()) -> OffsetBox:
-    """Return all that stands beside a picture: its sections of these heads, notes about every state, and signs."""
+def panel(
+    program: Program,
+    heads: Sequence[str],
+    signs: Iterable[OffsetBox],
+    notes: Sequence[Note],
+    more: Mapping[str, Sequence[OffsetBox]],
+) -> OffsetBox:
+    """Return what stands beside a picture: its sections of these heads, notes about every state, more, and signs."""
     said = sections(program.spec)
     parts = []
     for head in heads:
@@ -116,6 +122,7 @@ def panel(program: Program, heads: Sequence[str], signs: Iterable[OffsetBox], no
             parts.append(_section(head, [line for sentence in said[head] for line in speak(sentence)]))
     if notes:
         parts.append(_section("In every state", [note_line(note, program.actions) for note in notes]))
+    parts += [_section(head, lines) for head, lines in more.items()]
     parts.append(_section("Signs", list(signs)))
     return below(parts, gap=9.0)
 

@@ -286,14 +286,14 @@ def _evaluate(session: Session, run: Run, evaluator: Evaluator, request: Evaluat
 
 def _show(session: Session, result: dict[str, Any]) -> None:
     """Print an evaluation: its table and what it says in words; as JSON too if asked."""
-    from evoplastic.analysis.evaluation import headline, rows
+    from evoplastic.analysis.evaluation_table import headline, table
+    from evoplastic.progress import listed
 
     if session.as_json:
         print(json.dumps(result, allow_nan=False), file=session.out)
-    table = [(result["metric"], "training tasks", "withheld tasks", "worst training task", "lives"), *rows(result)]
-    session.screen.table(table)
+    session.screen.table(table(result))
     withheld = (
-        f"Withheld {', '.join(result['withheld'])}: {result['fold']}." if result["withheld"] else "Nothing withheld."
+        f"Withheld {listed(result['withheld'])}: {result['fold']}." if result["withheld"] else "Nothing withheld."
     )
     for line in (headline(result), withheld, result["privileged"], *result["notes"]):
         session.screen.say(line)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from evoplastic.cli import certificates, sampling
 from evoplastic.cli.options import Json
 from evoplastic.errors import UserError
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from evoplastic.tasks.meta.language import MetaTask
 
 tasks_app = typer.Typer(help="Task families as data.", no_args_is_help=True, rich_markup_mode=None)
+tasks_app.command("sample")(sampling.sample_tasks)
+tasks_app.command("certify")(sampling.certify_tasks)
 
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="The name of a battery or meta-task, or a spec file.")]
 _SUMMARY = 72  # characters of it in the list
@@ -52,7 +55,7 @@ def show_task(name: Spec, as_json: Json = False) -> None:
         print(json.dumps(to_json(spec)))
         return
     print(f"{Path(name).stem}\n\n{describe(spec)}\n\nReward per decision", flush=True)  # may take half a minute
-    print(f"{_values(spec)}\n\nFile\n{as_file(spec)}", end="")
+    print(f"{_values(spec)}\n{_certified(name, spec)}\nFile\n{as_file(spec)}", end="")
 
 
 @tasks_app.command("plot")
@@ -62,14 +65,18 @@ def plot_task(
         str | None, typer.Option("-o", "--out", metavar="FILE", help="A .png or .svg; default ./<name>.png.")
     ] = None,
 ) -> None:
-    """Draw a meta-task: its states and where actions lead, or its plane; what is drawn, what pays. Print the path."""
+    """Draw a meta-task: its states and where actions lead, or its plane; what is drawn, what pays. Print the path.
+
+    The certificate that `tasks sample` put beside a spec is drawn too.
+    """
     from evoplastic.analysis.task_figures import draw_task
     from evoplastic.tasks.meta.reading import read_meta_task
 
     if _is_battery(_content(name)):
         raise UserError(f"{name} is a battery of truth tables and has no states to draw; see `evoplastic tasks show`")
     path = Path(out or f"{Path(name).stem}.png")
-    draw_task(read_meta_task(name), Path(name).stem, path)
+    spec = read_meta_task(name)
+    draw_task(spec, Path(name).stem, path, certificates.certificate_beside(name, spec))
     print(path)
 
 
@@ -138,6 +145,14 @@ def _row(name: str) -> tuple[str, ...]:
     program = decode(read_meta_task(name))
     sizes = len(program.states), len(program.actions), program.spec.horizon
     return name, "meta-task", *map(str, sizes), summary
+
+
+def _certified(name: str, spec: MetaTask) -> str:
+    """Return the paragraph about the certificate that lies beside a spec, if there is one."""
+    from evoplastic.tasks.meta.phrases import filled
+
+    certificate = certificates.certificate_beside(name, spec)
+    return "" if certificate is None else f"\nCertified\n{filled(certificates.headline(certificate), 2)}\n"
 
 
 def _values(spec: MetaTask) -> str:

@@ -3,6 +3,7 @@
     gymnasium.make("evoplastic/TMaze-v0")
     gymnasium.make_vec("evoplastic/TMaze-v0", num_envs=64)              # all lanes in one call of a kernel
     gymnasium.make("evoplastic/MetaTask-v0", spec="my-task.json")       # any spec
+    gymnasium.make("evoplastic/Random-v0", tasks=32, pool_seed=1)       # certified random tasks, one each episode
 
 An episode is one life: `horizon` decisions in one instance of the task, then `truncated`. Every reset draws another
 instance, so what is learned across episodes is how to learn within one.
@@ -16,10 +17,11 @@ except ImportError as error:
     raise ImportError("evoplastic.gym needs Gymnasium; install it with: pip install 'evoplastic[gym]'") from error
 
 from evoplastic.gym.environments import MetaTaskEnv, MetaTaskVectorEnv
+from evoplastic.gym.random_tasks import RandomTaskEnv
 from evoplastic.tasks.meta.language import FORMAT
 from evoplastic.tasks.specs import spec_names
 
-__all__ = ["MetaTaskEnv", "MetaTaskVectorEnv", "environment_id"]
+__all__ = ["MetaTaskEnv", "MetaTaskVectorEnv", "RandomTaskEnv", "environment_id"]
 
 
 def environment_id(name: str) -> str:
@@ -37,5 +39,6 @@ def _register(id_: str, **kwargs: str) -> None:
 
 
 _register(environment_id("meta-task"))
+gymnasium.register(environment_id("random"), entry_point="evoplastic.gym.random_tasks:RandomTaskEnv")
 for _name in spec_names(FORMAT):
     _register(environment_id(_name), spec=_name)

@@ -48,7 +48,7 @@ class MetaTaskEnv(gymnasium.Env[Floats, np.int64]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Floats, Info]:
         """Begin a life in another instance."""
         super().reset(seed=seed)
-        observations = self._lives.begin(_seed(self, seed), options)
+        observations = self._lives.begin(own_seed(self, seed), options)
         return observations[0], self._info()
 
     def step(self, action: np.int64) -> tuple[Floats, float, bool, bool, Info]:
@@ -107,7 +107,7 @@ class MetaTaskVectorEnv(VectorEnv[Floats, NDArray[np.int64], NDArray[Any]]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Floats, Info]:
         """Begin a life in another instance in every lane."""
         super().reset(seed=seed)
-        return self._lives.begin(_seed(self, seed), options), self._infos()
+        return self._lives.begin(own_seed(self, seed), options), self._infos()
 
     def step(
         self, actions: NDArray[np.int64]
@@ -156,7 +156,7 @@ def _spaces(lives: Lives) -> tuple[Box[np.float32], Discrete]:
     return Box(low, high, dtype=np.float32), Discrete(len(lives.program.actions))
 
 
-def _seed(env: MetaTaskEnv | MetaTaskVectorEnv, seed: int | None) -> int | None:
+def own_seed(env: MetaTaskEnv | MetaTaskVectorEnv, seed: int | None) -> int | None:
     """Return the seed of a reset; one of the environment's own where none was ever given; None to go on."""
     if seed is not None or env.address is not None:
         return seed

@@ -78,17 +78,8 @@ class Lives:
         return np.array(low, np.float32), np.array(high, np.float32)
 
     def begin(self, seed: int | None, options: Mapping[str, Any] | None) -> Floats:
-        """Begin the first episode of a seed, or with None the next one of the last, and return what is observed.
-
-        `options` may name another `episode` or `lane`. A lane stays chosen until the next seed.
-        """
-        asked = _asked(options)
-        if seed is not None:
-            address = Address(seed, 0, 0)
-        else:
-            assert self.address is not None, "the first lives need a seed"
-            address = self.address._replace(episode=self.address.episode + 1)
-        self.address = address._replace(**asked)
+        """Begin the lives of the next address, and return what is observed."""
+        self.address = next_address(self.address, seed, options)
         self.decided = 0
         observations = self._unseen()
         key = stream_key(self.address.seed, Purpose.EVALUATION, self.address.episode)
@@ -136,6 +127,18 @@ class Lives:
                 return float(levels(world)[number])
             case _:
                 return what
+
+
+def next_address(last: Address | None, seed: int | None, options: Mapping[str, Any] | None) -> Address:
+    """Return the first episode of a seed, or with None the one after the last.
+
+    `options` may name another `episode` or `lane`. A lane stays chosen until the next seed.
+    """
+    asked = _asked(options)
+    if seed is not None:
+        return Address(seed, 0, 0)._replace(**asked)
+    assert last is not None, "the first lives need a seed"
+    return last._replace(episode=last.episode + 1)._replace(**asked)
 
 
 def _read(spec: str | os.PathLike[str] | MetaTask) -> MetaTask:

@@ -55,6 +55,14 @@ class Problem(Protocol):
         """Tasks never met in evolution."""
 
     @property
+    def validation(self) -> tuple[str, ...]:
+        """Tasks never met in evolution but validated on meanwhile; where there are any, the withheld ones are not."""
+
+    @property
+    def sampled(self) -> bool:
+        """Whether tasks are a random sample, so that means over them speak of tasks that were never drawn."""
+
+    @property
     def withholding(self) -> str:
         """Whether withheld tasks are new to evolution: 'novel class', 'relabelled' or 'nothing withheld'."""
 
@@ -68,15 +76,23 @@ class Problem(Protocol):
 
     @property
     def chance(self) -> float:
-        """The metric of answers that have nothing to do with the task."""
+        """The metric of answers that have nothing to do with the task, or of what `called` says."""
 
     @property
-    def random_policy(self) -> float:
-        """The metric of actions drawn evenly at random."""
+    def random_policy(self) -> float | None:
+        """The metric of actions drawn evenly at random; None where it differs from task to task."""
 
     @property
     def oracle(self) -> float:
-        """The metric of who knows the task."""
+        """The metric of who knows the task, or of what `called` says."""
+
+    @property
+    def called(self) -> tuple[str, str]:
+        """What `chance` and `oracle` are called."""
+
+    @property
+    def references(self) -> Mapping[str, Mapping[str, float]]:
+        """What others score where that is known: label -> task -> metric; may be {}."""
 
     @property
     def scored_trials(self) -> int:
@@ -93,7 +109,10 @@ class Problem(Protocol):
         """Return the life that the members of `pair` live in `generation`."""
 
     def test_lives(self, purpose: Purpose, path: tuple[int, ...], lives: int) -> dict[str, list[Life]]:
-        """Return `lives` lives on each task, by task name; life l shares stimuli and noise over tasks."""
+        """Return `lives` lives on each task, by task name.
+
+        Life l shares stimuli and noise over tasks, unless these are a random sample.
+        """
 
     def score(self, genotype: NDArray[np.float64], life: Life) -> NDArray[np.float64]:
         """Return the score row (columns,) of one life."""

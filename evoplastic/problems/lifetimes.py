@@ -3,15 +3,13 @@
 fitness = -(mean loss over the last scored trials of each task) - mean cost of modulation per trial
 metric  = accuracy over the same trials, or what the task family calls its own
 
-A life may hold several tasks, each a block of trials. A life of the evolution draws all of them, and its fitness is
-the mean over the last scored trials of every block. A life that tests a task lives it last, after blocks drawn from
-the training tasks unless each starts from newborn weights, and that block alone is scored. The cost averages over the
-whole life.
+A life may hold several tasks, each a block of trials, see `lives`. Fitness is the mean over the last scored trials of
+every block, or of the tested one alone. The cost averages over the whole life.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Union
 
@@ -24,13 +22,14 @@ from evoplastic.genome import BlockSettings, GenomeLayout, groups
 from evoplastic.modulation import MODULATIONS
 from evoplastic.networks import NETWORKS
 from evoplastic.networks.roles import ROLES, cell_types
-from evoplastic.problems.contract import DRAWN, INTACT, Life
+from evoplastic.problems.contract import INTACT, Life
 from evoplastic.problems.lesions import LESIONS, Body, Context
-from evoplastic.random import FAMILY, TASKS_OF_LIFE, Purpose, below, philox, stream_key, unit
+from evoplastic.problems.lives import Lives
+from evoplastic.random import Purpose, stream_key
 from evoplastic.rollout import live
 from evoplastic.rules import RULES
 from evoplastic.tasks import FAMILIES
-from evoplastic.tasks.contract import CORRECT, COST, LOSS, SCORE_COLUMNS
+from evoplastic.tasks.contract import SCORE_COLUMNS
 
 MOST_UNITS = 5_000  # an array over synapses then takes 200 MB
 SHORTEST_STEP_MS = 1e-3
@@ -97,12 +96,11 @@ class LifetimesSettings(
         return Lifetimes(self, seed)
 
 
-class Lifetimes:
+class Lifetimes(Lives[LifetimesSettings]):
     """A pure function of (settings, seed, genotype, life). See `problems.contract.Problem`."""
 
     def __init__(self, settings: LifetimesSettings, seed: int):
-        self.settings = settings
-        self.seed = seed
+        super().__init__(settings, seed)
         network, task = settings.network, settings.task
         blocks = network.blocks(settings.genome.innate, settings.genome.gain)
         self.layout = GenomeLayout(blocks, seed)
@@ -110,41 +108,6 @@ class Lifetimes:
         self._rule = settings.rule.build(network.dt_ms, self._oldest)
         self._modulation = settings.modulation.build(network.places())
         self._packed = lru_cache(MOST_PACKED)(self._pack)
-
-    def __reduce__(self) -> tuple[type[Lifetimes], tuple[LifetimesSettings, int]]:
-        return Lifetimes, (self.settings, self.seed)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return "fitness", self.settings.task.scale.metric, "loss", "cost"
-
-    @property
-    def chance(self) -> float:
-        return float(self.settings.task.scale.chance)
-
-    @property
-    def random_policy(self) -> float:
-        return float(self.settings.task.scale.random_policy)
-
-    @property
-    def oracle(self) -> float:
-        return float(self.settings.task.scale.oracle)
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        return tuple(self.settings.task.names)
-
-    @property
-    def withheld(self) -> tuple[str, ...]:
-        return tuple(self.settings.task.withheld)
-
-    @property
-    def withholding(self) -> str:
-        return self.settings.withholding()
-
-    @property
-    def lesions(self) -> Mapping[str, str]:
-        return self.settings.lesions
 
     @property
     def privileged(self) -> str:
@@ -155,48 +118,16 @@ class Lifetimes:
         return f"No third factor reaches the weights; the network's feedback units are told {fed}."
 
     @property
-    def scored_trials(self) -> int:
-        return self.settings.scored_trials
-
-    @property
     def marks(self) -> Mapping[int, str]:
         born = self._oldest - self.settings.task.trials  # age at the first trial of the last task
         marks = self.settings.rule.marks(self._oldest)
         return {age - born: label for age, label in marks.items() if born < age < self._oldest}
-
-    def pairs(self, tasks: Collection[str]) -> list[tuple[str, str]]:
-        pairs: list[tuple[str, str]] = self.settings.task.pairs(tasks)
-        return pairs
-
-    def training_life(self, generation: int, pair: int) -> Life:
-        return Life(Purpose.LIFETIME, (generation, pair))
-
-    def test_lives(self, purpose: Purpose, path: tuple[int, ...], lives: int) -> dict[str, list[Life]]:
-        return {name: [Life(purpose, (*path, life), name) for life in range(lives)] for name in self.tasks}
-
-    def score(self, genotype: NDArray[np.float64], life: Life) -> NDArray[np.float64]:
-        task, names = self.settings.task, self.tasks_of(life)
-        trials = self._live(genotype, life, names).astype(np.float64)
-        blocks = trials.reshape(len(names), task.trials, SCORE_COLUMNS)
-        tested = blocks if life.task == DRAWN else blocks[-1:]
-        scored = tested[:, -self.settings.scored_trials :]
-        loss, metric, cost = scored[..., LOSS].mean(), scored[..., CORRECT].mean(), trials[:, COST].mean()
-        return np.array([-loss - cost, task.measured(names[-1], metric), loss, cost])
-
-    def course(self, genotype: NDArray[np.float64], life: Life) -> NDArray[np.float64]:
-        names = self.tasks_of(life)
-        correct = self._live(genotype, life, names)[-self.settings.task.trials :, CORRECT].astype(np.float64)
-        return np.asarray(self.settings.task.measured(names[-1], correct))
 
     def _live(self, genotype: NDArray[np.float64], life: Life, names: Sequence[str]) -> NDArray[np.float32]:
         body = self.body(genotype, life, names)
         scores = np.zeros((len(names) * self.settings.task.trials, SCORE_COLUMNS), np.float32)
         live(*body, self.key(life), np.empty_like(body.network.innate), scores)
         return scores
-
-    def key(self, life: Life) -> np.uint64:
-        """Return the key of all that is drawn within a life."""
-        return stream_key(self.seed, life.purpose, *life.path)
 
     def body(self, genotype: NDArray[np.float64], life: Life, names: Sequence[str] | None = None) -> Body:
         """Return what lives: the developed genotype and the tasks of this life, after the life's lesion."""
@@ -208,19 +139,6 @@ class Lifetimes:
         network = self.settings.network.build(values["innate"], values["gain"])
         task = self.task_of(self.tasks_of(life) if names is None else names)
         return lesion.body(Body(network, self._rule, self._modulation, task))
-
-    def tasks_of(self, life: Life) -> list[str]:
-        """Return the tasks of a life: drawn, or the last of them the tested one."""
-        settings, key = self.settings.task, self.key(life)
-        if life.task == DRAWN:
-            share = float(unit(philox(key, FAMILY, np.uint64(0))[0]))
-            names, tested = settings.together(settings.eligible(life.path[0]), share), []
-        else:
-            names, tested = settings.beside(settings.training(), life.task), [life.task]
-        # What a newborn is tested on does not depend on the tasks before.
-        drawn = 0 if tested and settings.newborn_tasks else settings.tasks_per_life - len(tested)
-        blocks = [names[below(philox(key, TASKS_OF_LIFE, np.uint64(b))[0], len(names))] for b in range(drawn)]
-        return list(settings.sequence(blocks + tested))
 
     def task_of(self, names: Sequence[str]) -> Any:
         """Return the packed task whose blocks of trials are these tasks."""

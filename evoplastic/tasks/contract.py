@@ -54,9 +54,11 @@ class Scale(NamedTuple):
     """What the CORRECT column of a family is called, and what it is for whom."""
 
     metric: str
-    chance: float  # of answers that have nothing to do with the task
-    random_policy: float  # of actions drawn evenly at random
-    oracle: float  # of who knows the task
+    chance: float  # of answers that have nothing to do with the task, or of what `chance_is` says
+    random_policy: float | None  # of actions drawn evenly at random; None where it differs from task to task
+    oracle: float  # of who knows the task, or of what `oracle_is` says
+    chance_is: str = "chance"
+    oracle_is: str = "oracle"
 
 
 @open_function

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -25,6 +25,21 @@ class LevelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 class Family(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
     """Tasks of one type."""
+
+    @property
+    def validation(self) -> tuple[str, ...]:
+        """Tasks kept out of evolution by which settings may be chosen."""
+        return ()
+
+    @property
+    def random_sample(self) -> bool:
+        """Whether the tasks are a random sample of many."""
+        return False
+
+    @property
+    def references(self) -> Mapping[str, Mapping[str, float]]:
+        """What others are known to score: label -> task -> metric."""
+        return {}
 
     @property
     def kinds_told(self) -> str:

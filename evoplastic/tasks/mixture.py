@@ -41,6 +41,8 @@ class MixtureSettings(Family, frozen=True, kw_only=True, tag="mixture"):
             said = [getattr(family, key) for family in families]
             if len(set(said)) > 1:
                 raise UserError(f"problem.task.families must agree on {key}, got {said}")
+        if any(family.scale.random_policy is None for family in families):
+            raise UserError('problem.task.families are measured by random policy and oracle; set measure = "oracle"')
         names = [name for family in families for name in family.names]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
@@ -70,6 +72,18 @@ class MixtureSettings(Family, frozen=True, kw_only=True, tag="mixture"):
     @property
     def withheld(self) -> tuple[str, ...]:
         return tuple(name for family in self.families for name in family.withheld)
+
+    @property
+    def validation(self) -> tuple[str, ...]:
+        return tuple(name for family in self.families for name in family.validation)
+
+    @property
+    def references(self) -> Mapping[str, Mapping[str, float]]:
+        known: dict[str, dict[str, float]] = {}
+        for family in self.families:
+            for label, scores in family.references.items():
+                known.setdefault(label, {}).update(scores)
+        return known
 
     @property
     def scale(self) -> Scale:

@@ -6,7 +6,8 @@
 
 The action is drawn with probability exp(beta * y_a) / sum exp(beta * y_b) over the response units y, or is the largest.
 Nothing that was fed back is shown again, so what a learner knows of earlier decisions is in its weights or its
-activity. Scores are in units of the task: (reward - random) / (oracle - random), and loss is 1 - score.
+activity. Scores are in units of the task, (reward - zero) / (one - zero); loss is 1 - (reward - random) / (oracle -
+random), which is 1 - score where the score's units are the same.
 """
 
 from __future__ import annotations
@@ -22,7 +23,19 @@ from evoplastic.random import FEEDBACK, below, philox, unit
 from evoplastic.tasks.contract import CORRECT, LOSS, Levels, Units, age_at
 from evoplastic.tasks.meta.drawing import begin_instance
 from evoplastic.tasks.meta.engine import act, arrive, change, draw_chances, observe
-from evoplastic.tasks.meta.tables import ACTIONS, BITS, CHANGING, HIGHEST, LOWEST, ORACLE, RANDOM, SLOTS, Tables
+from evoplastic.tasks.meta.tables import (
+    ACTIONS,
+    BITS,
+    CHANGING,
+    HIGHEST,
+    LOWEST,
+    ONE,
+    ORACLE,
+    RANDOM,
+    SLOTS,
+    ZERO,
+    Tables,
+)
 from evoplastic.tasks.meta.world import (
     BEGINS,
     CHOOSING,
@@ -92,8 +105,8 @@ class Blocks(NamedTuple):
         if task.shuffled and age > 0:
             earlier = trial - age + below(philox(key, FEEDBACK, np.uint64(trial))[0], age)
             numbers = task.tables.numbers[earlier // task.block_trials]
-            gain = scores[earlier, CORRECT] * (numbers[ORACLE] - numbers[RANDOM])
-            state.reals[FED] = numbers[RANDOM] + gain
+            gain = scores[earlier, CORRECT] * (numbers[ONE] - numbers[ZERO])
+            state.reals[FED] = numbers[ZERO] + gain
         return state
 
     def clamp(task, state, step, rates):
@@ -127,9 +140,9 @@ class Blocks(NamedTuple):
 
     def end_trial(task, state, score):
         reals, numbers = state.reals, state.ints[NUMBERS_AT]
-        gained = reals[REWARD] - reals[numbers + RANDOM]
-        score[CORRECT] = gained / (reals[numbers + ORACLE] - reals[numbers + RANDOM])
-        score[LOSS] = _ONE - score[CORRECT]
+        zero, random = reals[numbers + ZERO], reals[numbers + RANDOM]
+        score[CORRECT] = (reals[REWARD] - zero) / (reals[numbers + ONE] - zero)
+        score[LOSS] = _ONE - (reals[REWARD] - random) / (reals[numbers + ORACLE] - random)
 
 
 @inlined_kernel

@@ -173,6 +173,14 @@ class MetaTask(Part, frozen=True, kw_only=True):
     costs: tuple[Cost, ...] = ()
     marks: tuple[Mark, ...] = ()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as JSON: what is a default is told by identity, which a pickled number would lose."""
+        return _from_json, (msgspec.json.encode(self),)
+
+
+def _from_json(content: bytes) -> MetaTask:
+    return msgspec.json.decode(content, type=MetaTask)
+
 
 def to_json(spec: MetaTask) -> dict[str, Any]:
     """Return the spec as JSON builtins, defaults left out; reading them gives an equal spec."""

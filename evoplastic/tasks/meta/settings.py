@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,29 +17,25 @@ from evoplastic.tasks.family import Family, LevelSettings
 from evoplastic.tasks.meta.blocks import Blocks
 from evoplastic.tasks.meta.check import check_program
 from evoplastic.tasks.meta.decode import decode
-from evoplastic.tasks.meta.language import ANY, MetaTask, to_json
+from evoplastic.tasks.meta.language import ANY, MetaTask
 from evoplastic.tasks.meta.program import Program
 from evoplastic.tasks.meta.reading import read_meta_task
-from evoplastic.tasks.meta.solvers.values import values
-from evoplastic.tasks.meta.tables import Bounds, tables_of
+from evoplastic.tasks.meta.sampled import SampledTasks, digest, drawn
+from evoplastic.tasks.meta.solvers.certificate import Certificate
+from evoplastic.tasks.meta.tables import Tables, tables_of
+from evoplastic.tasks.meta.value import ADAPTIVITY, Asked, Measure, Value, references_of, value_of
 
-LEAST_GAIN = 1e-3  # reward per decision that knowing the instance must be worth, or a score would divide by nothing
 Steps = Annotated[int, msgspec.Meta(ge=1, le=1_000)]
 
 
-class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A task's exact mean reward per scored decision, of random play and of who knows the instance."""
-
-    random: float
-    oracle: float
-    of: str  # digest of the spec, its horizon, the scored decisions and the two numbers
-
-
-class MetaTaskSettings(Family, frozen=True, kw_only=True, tag="meta_tasks"):
+class MetaTaskSettings(Family, frozen=True, kw_only=True, tag="meta_tasks", dict=True):
     """Instances of meta-tasks; a trial of the run file is one decision, and a task's trials are its horizon."""
 
-    specs: tuple[str, ...] | dict[str, MetaTask]  # names of specs or paths; in a run folder their content
-    withheld: tuple[str, ...] = ()  # never met in evolution
+    specs: tuple[str, ...] | dict[str, MetaTask] = ()  # names of specs or paths; in a run folder their content
+    sampled: SampledTasks | None = None  # draws specs, validation and withheld instead
+    validation: tuple[str, ...] = ()  # never met in evolution; settings may be chosen by them
+    withheld: tuple[str, ...] = ()  # never met in evolution, nor, where there are validation tasks, before its end
+    measure: Measure = "oracle"  # what 0 and 1 are: random play and the oracle, or no adapting and Bayes
     horizon: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None  # decisions; default: what the specs say
     tasks_per_life: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 1
     newborn_tasks: bool = False  # each task of a life starts from newborn weights
@@ -53,37 +49,69 @@ class MetaTaskSettings(Family, frozen=True, kw_only=True, tag="meta_tasks"):
     values: dict[str, Value] = {}  # filled in when a run file is read
 
     def resolve(self, scored: int) -> MetaTaskSettings:
-        """Return the settings with specs read in and their exact values."""
-        specs = self.specs if isinstance(self.specs, dict) else _read(self.specs)
-        if not specs:
-            raise UserError("problem.task.specs must name at least one meta-task")
+        """Return the settings with specs read in, or drawn, and their exact values."""
+        resolved, certificates = self._with_specs()
+        specs = resolved.content
         for name, spec in specs.items():
             self._check(name, spec)
-        specs = {name: _in_order(spec) for name, spec in specs.items()}
-        for name in self.withheld:
-            if name not in specs:
-                raise UserError(f"problem.task.withheld: {name!r} is none of {list(specs)}{nearest(name, specs)}")
-        if not set(specs) - set(self.withheld):
-            raise UserError("problem.task.withheld leaves no task to evolve on; withhold fewer tasks")
-        resolved = msgspec.structs.replace(self, specs=specs)
+        resolved._check_parts()
         horizon = resolved.trials
-        known = {name: self._value(name, spec, horizon, min(scored, horizon)) for name, spec in specs.items()}
+        asked = Asked(horizon, min(scored, horizon), self.measure)
+        known: dict[str, Value] = {}
+        for name, spec in specs.items():
+            try:
+                known[name] = value_of(spec, asked, self.values.get(name), certificates.get(name))
+            except UserError as error:
+                raise UserError(f"problem.task.specs: {name}: {error}") from None
         return msgspec.structs.replace(resolved, values=known)
 
-    def _value(self, name: str, spec: MetaTask, horizon: int, scored: int) -> Value:
-        known = self.values.get(name)
-        if known and known.of == _digest(spec, horizon, scored, known.random, known.oracle):
-            return known
-        try:
-            found = values(decode(spec), horizon, scored)
-        except UserError as error:
-            raise UserError(f"problem.task.specs: {name}: {error}") from None
-        if not found.oracle - found.random >= LEAST_GAIN:
+    def _with_specs(self) -> tuple[MetaTaskSettings, Mapping[str, Certificate]]:
+        """Return the settings with the content of their specs, and the certificates of those that are drawn now."""
+        if self.sampled:
+            return self._with_sample(self.sampled)
+        specs = self.specs if isinstance(self.specs, dict) else _read(self.specs)
+        if not specs:
+            raise UserError("problem.task.specs must name at least one meta-task, or problem.task.sampled draw some")
+        return msgspec.structs.replace(self, specs={name: _in_order(spec) for name, spec in specs.items()}), {}
+
+    def _with_sample(self, asked: SampledTasks) -> tuple[MetaTaskSettings, Mapping[str, Certificate]]:
+        if self.horizon is not None:
+            raise UserError("problem.task.horizon is that of sampled tasks; set problem.task.sampled.horizon instead")
+        if asked.of and isinstance(self.specs, dict):  # a run folder's: nothing is drawn again
+            specs = {name: _in_order(spec) for name, spec in self.specs.items()}
+            if digest(asked, specs) != asked.of:
+                raise UserError(
+                    "problem.task.sampled or the tasks drawn by it were edited; put that back, or remove "
+                    "problem.task.specs, validation, withheld and sampled.of to draw anew"
+                )
+            return msgspec.structs.replace(self, specs=specs), {}
+        if self.specs or self.validation or self.withheld:
             raise UserError(
-                f"problem.task.specs: {name}: knowing the instance pays {found.oracle:.4g} per decision and random "
-                f"play {found.random:.4g}, so there is nothing to learn; use another task or a longer horizon"
+                "problem.task.sampled draws the tasks and parts them, so specs, validation and withheld must not be "
+                "given beside it"
             )
-        return Value(found.random, found.oracle, _digest(spec, horizon, scored, found.random, found.oracle))
+        found = drawn(asked)
+        specs = {name: _in_order(spec) for name, spec in found.specs.items()}
+        settings = msgspec.structs.replace(
+            self,
+            specs=specs,
+            validation=found.validation,
+            withheld=found.withheld,
+            sampled=msgspec.structs.replace(asked, of=digest(asked, specs)),
+        )
+        return settings, found.certificates
+
+    def _check_parts(self) -> None:
+        """Raise UserError for tasks kept from evolution that there are not, are kept twice, or leave none."""
+        specs = self.content
+        for part in ("validation", "withheld"):
+            for name in getattr(self, part):
+                if name not in specs:
+                    raise UserError(f"problem.task.{part}: {name!r} is none of {list(specs)}{nearest(name, specs)}")
+        if both := set(self.validation) & set(self.withheld):
+            raise UserError(f"problem.task.validation and withheld both hold {min(both)!r}; keep it for one of them")
+        if not self.training():
+            raise UserError("problem.task.withheld leaves no task to evolve on; withhold fewer tasks")
 
     def _check(self, name: str, spec: MetaTask) -> None:
         """Raise UserError for a spec that is none, or not with the horizon and the arm of these settings."""
@@ -105,11 +133,25 @@ class MetaTaskSettings(Family, frozen=True, kw_only=True, tag="meta_tasks"):
         assert isinstance(self.specs, dict), "resolve() the settings first"
         return self.specs
 
+    @cached_property
+    def _programs(self) -> dict[str, Program]:
+        return {name: decode(spec) for name, spec in self.content.items()}
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.content)}
+
+    @cached_property
+    def _tables(self) -> Tables:
+        """All tasks packed once; a life takes its rows, since every life may draw others."""
+        bounds = [self.values[name].bounds(self.measure) for name in self.content]
+        return tables_of(list(self._programs.values()), bounds)
+
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self.content)
 
-    @property
+    @cached_property
     def trials(self) -> int:
         """Decisions of an instance."""
         if self.horizon is not None:
@@ -127,7 +169,17 @@ class MetaTaskSettings(Family, frozen=True, kw_only=True, tag="meta_tasks"):
 
     @property
     def scale(self) -> Scale:
+        if self.measure == ADAPTIVITY:
+            return Scale(ADAPTIVITY, 0.0, None, 1.0, chance_is="best non-adapting", oracle_is="Bayes")
         return Scale("score", chance=0.0, random_policy=0.0, oracle=1.0)
+
+    @property
+    def random_sample(self) -> bool:
+        return self.sampled is not None
+
+    @property
+    def references(self) -> Mapping[str, Mapping[str, float]]:
+        return references_of(self.values, self.measure)
 
     @property
     def kinds_told(self) -> str:
@@ -139,7 +191,8 @@ class MetaTaskSettings(Family, frozen=True, kw_only=True, tag="meta_tasks"):
 
     def training(self) -> list[str]:
         """Return the tasks that evolution may meet, in the order of the specs."""
-        return [name for name in self.names if name not in self.withheld]
+        kept = {*self.validation, *self.withheld}
+        return [name for name in self.names if name not in kept]
 
     def eligible(self, generation: int) -> list[str]:
         """Return the tasks that `generation` draws from: all that evolution may meet."""
@@ -151,22 +204,22 @@ class MetaTaskSettings(Family, frozen=True, kw_only=True, tag="meta_tasks"):
 
     def withholding(self) -> str:
         """Return what the withheld tasks are to evolution."""
-        return "other meta-tasks" if self.withheld else "nothing withheld"
+        alike = "other meta-tasks, drawn alike" if self.sampled else "other meta-tasks"
+        return alike if self.withheld else "nothing withheld"
 
     def folds(self) -> dict[str, tuple[str, ...]]:
-        """Return a fold for each task where there are several, named after it, with what withholds it."""
-        names = self.names if len(self.names) > 1 else ()
+        """Return a fold for each task where there are several named ones, with what withholds it."""
+        names = self.names if len(self.names) > 1 and not self.sampled else ()
         return {name: (f"problem.task.withheld={json.dumps([name], ensure_ascii=False)}",) for name in names}
 
     def build(self, names: Sequence[str], places: dict[str, range], dt_ms: float) -> Blocks:
         """Return the packed task of a life: one block of decisions for each of `names`."""
-        programs = {name: decode(self.content[name]) for name in names}
-        for name, program in programs.items():
-            self._check_places(name, program, places)
-        bounds = [Bounds(self.values[name].random, self.values[name].oracle) for name in names]
+        for name in names:
+            self._check_places(name, self._programs[name], places)
+        rows = [self._rows[name] for name in names]
         return pack(
             Blocks(
-                tables=tables_of([programs[name] for name in names], bounds),
+                tables=Tables(*(of_all[rows] for of_all in self._tables)),
                 units=Units.of(places),
                 levels=self.levels.build(),
                 clock=places["stimulus"].stop - 1 if self.clock else -1,
@@ -213,8 +266,3 @@ def _in_order(spec: MetaTask) -> MetaTask:
         if isinstance(said, dict) and not {ANY, *spec.actions}.isdisjoint(said):
             rows[state] = {action: said[action] for action in (*spec.actions, ANY) if action in said}
     return msgspec.structs.replace(spec, transitions={state: rows[state] for state in spec.states if state in rows})
-
-
-def _digest(spec: MetaTask, *numbers: float) -> str:
-    content = json.dumps([to_json(spec), *numbers], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]

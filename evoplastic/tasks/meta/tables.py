@@ -35,7 +35,7 @@ UNCHANGING, EACH_DECISION, EACH_TRIAL, AT_DECISIONS = range(4)
 TO_OTHER, TO_NEIGHBOUR = range(2)
 
 # The first entries of `numbers`
-RANDOM, ORACLE, LOWEST, HIGHEST = range(4)  # mean reward per decision of random and oracle; bounds of one decision's
+ZERO, ONE, LOWEST, HIGHEST, RANDOM, ORACLE = range(6)  # mean reward per decision of `Bounds`; bounds of one decision's
 
 
 class Tables(NamedTuple):
@@ -50,10 +50,15 @@ class Tables(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """What rewards are measured by: mean reward per decision of random play and of who knows the instance."""
+    """What rewards are measured by: the mean reward per decision at which a score is 0 and 1, and a loss is 1 and 0.
 
-    random: float
-    oracle: float
+    Scores of tasks in which little can be learned spread widely; losses are what evolution goes by, and need not.
+    """
+
+    zero: float
+    one: float
+    random: float | None = None  # of random play: loss 1; default: as zero
+    oracle: float | None = None  # of who knows the instance: loss 0; default: as one
 
 
 def tables_of(programs: Sequence[Program], bounds: Sequence[Bounds]) -> Tables:
@@ -79,7 +84,9 @@ class _Block:
     def __init__(self, program: Program, bounds: Bounds):
         self.program = program
         self.words: list[int] = [0]
-        self.numbers: list[float] = [bounds.random, bounds.oracle, *reward_range(program)]
+        random = bounds.zero if bounds.random is None else bounds.random
+        oracle = bounds.one if bounds.oracle is None else bounds.oracle
+        self.numbers: list[float] = [bounds.zero, bounds.one, *reward_range(program), random, oracle]
         self.rules = [self._rule(rule) for rule in (*program.rewards, *program.costs, *program.marks)]
         self.variables = [self._variable(variable) for variable in program.variables]
         ending, shown = program.ending, program.shown

@@ -25,7 +25,6 @@ from evoplastic.tasks.meta.solvers.planning import (
     earned_by_maps,
     flow,
     plan,
-    reach,
     unlike_actions,
 )
 from evoplastic.tasks.meta.solvers.situations import Array, Numbers, discretised, situations_of
@@ -78,9 +77,6 @@ class Solution:
         self.situations = situations_of(discretised(program), horizon)
         self.horizon = len(self.situations.kinds)
         self._model = self.situations.flat
-        reached = np.zeros(len(self.situations.born), np.uint8)
-        reach(self._model, reached)
-        self._reached = reached.astype(np.bool_)
         self._worth = np.zeros((self.horizon, *self.situations.rewards.shape))
         plan(self._model, self._worth)
 
@@ -137,7 +133,7 @@ class Solution:
     @property
     def reachable(self) -> NDArray[np.bool_]:
         """Whether some policy comes to a state in some instance, (S,)."""
-        return self._reached.reshape(self.situations.shape).any(axis=(0, 1, 2))
+        return self.situations.occurring.reshape(self.situations.shape).any(axis=(0, 1, 2))
 
     @property
     def reward_density(self) -> float:
@@ -181,7 +177,7 @@ class Solution:
     @functools.cached_property
     def _unlike(self) -> NDArray[np.bool_]:
         """Whether two actions may lead or pay differently in a situation that some policy comes to, (A, A, N)."""
-        return unlike_actions(self.situations) & self._reached
+        return unlike_actions(self.situations) & self.situations.occurring
 
     @functools.cached_property
     def _memoryless(self) -> BestMap:
@@ -191,11 +187,14 @@ class Solution:
     def _policies(self) -> Array:
         """What policies earn that need no belief, (P, H + 1, N)."""
         choices = choices_of(self.situations.seen, self._unlike)
+        chosen = [self._always(EVENLY)]
         if choices.maps * (self.horizon + 1) * len(self.situations.born) <= MOST_KEPT:
-            return earned_by_maps(self.situations, self.situations.seen, choices)
-        chosen = [self._always(action) for action in range(len(self.situations.rewards))]
-        chosen.append(self._memoryless.actions[self.situations.looks])
-        return np.array([earned_by(self.situations, actions) for actions in chosen])
+            maps = earned_by_maps(self.situations, self.situations.seen, choices)
+        else:
+            maps = np.zeros((0, self.horizon + 1, len(self.situations.born)))
+            chosen += [self._always(action) for action in range(len(self.situations.rewards))]
+            chosen.append(self._memoryless.actions[self.situations.looks])
+        return np.concatenate([maps, [earned_by(self.situations, actions) for actions in chosen]])
 
     def _best_map(self, classes: Numbers) -> BestMap:
         return best_map(self.situations, classes, choices_of(classes, self._unlike))

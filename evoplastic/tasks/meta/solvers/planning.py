@@ -86,23 +86,6 @@ def flow(model, chosen, occupied):
 
 
 @kernel
-def reach(model, reached):
-    """Set `reached` (N,) uint8 to 1 where some policy comes within the horizon, to 0 elsewhere."""
-    actions, situations = model.rewards.shape
-    now = model.born > 0.0
-    reached[:] = now
-    for decision in range(model.kinds.shape[0] - 1):
-        first, following = model.first[model.kinds[decision]], np.zeros(situations, np.bool_)
-        for row in range(actions * situations):
-            if now[row % situations]:
-                for branch in range(first[row], first[row + 1]):
-                    following[model.into[branch]] = True
-        for n in range(situations):
-            reached[n] |= following[n]
-        now = following
-
-
-@kernel
 def try_maps(model, classes, choices, counts, values):
     """Return the number of the best map, and fill `values` (X, H + 1, N) with what the first X maps earn.
 

@@ -68,6 +68,22 @@ class Situations:
         """The arrays as kernels take them."""
         return Flat(*(np.require(getattr(self, name), requirements=["C", "W", "A", "O"]) for name in Flat._fields))
 
+    @functools.cached_property
+    def rows(self) -> Numbers:
+        """The row of every branch, (B,): (k A + a) N + n."""
+        counts = np.diff(self.first, axis=1).ravel()
+        return np.repeat(np.arange(len(counts)), counts)
+
+    @functools.cached_property
+    def occurring(self) -> NDArray[np.bool_]:
+        """Whether some policy comes to a situation, (N,), sooner or later, any decision being of any kind."""
+        source = self.rows % len(self.born)
+        occurring, known = self.born > 0.0, 0
+        while np.count_nonzero(occurring) > known:
+            known = np.count_nonzero(occurring)
+            occurring[self.into[occurring[source]]] = True
+        return occurring
+
     @property
     def signals(self) -> int:
         """How many different things a learner can be told of a decision."""
