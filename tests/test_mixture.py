@@ -9,7 +9,8 @@ from test_evolution import bits
 from test_meta_lifetimes import refused, run_file
 
 import evoplastic
-from evoplastic.analysis.evaluation import EvaluationRequest, evaluate, headline, rows
+from evoplastic.analysis.evaluation import EvaluationRequest, evaluate
+from evoplastic.analysis.evaluation_table import headline, rows
 from evoplastic.config import deciding, difference, parse_config, write_toml
 from evoplastic.evaluators.threads import Threads
 from evoplastic.evolution import Search

@@ -38,7 +38,7 @@ class Threshold:
     marks = {}
     privileged = "The genome is told nothing."
     chance, random_policy, oracle = 0.5, 0.25, 1.0
-    called, references = ("chance", "oracle"), {"half": {"f": 0.5}}
+    called, references = ("chance", "oracle"), {"half": {"f": 0.5, "not-f": 0.5}}
 
     def __init__(self, trials=4):
         self.trials, self.scored_trials = trials, max(1, trials // 2)

@@ -36,8 +36,8 @@ def rows(result: dict[str, Any]) -> list[Row]:
         if bound is not None and (label == named[0] or bound != result["chance"]):
             table.append(_bound_row(label, bound, evolved, parts))
     for label, known in result.get("references", {}).items():
-        cells = ("" if known.get(part) is None else share(known[part]) for part in parts)
-        table.append((label, *cells, "", ""))
+        cells = ["" if known[part] is None else share(known[part]) for part in parts]
+        table += [(label, *cells, "", "")] if any(cells) else []
     return [*table, _bound_row(named[1], result["oracle"], evolved, parts)]
 
 
