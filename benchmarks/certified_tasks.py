@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from evoplastic.analysis.statistics import Interval, interval
+from evoplastic.analysis.statistics import Interval, interval, share
 from evoplastic.config import RunConfig, deciding, difference, parse_config, read_config, write_toml
 from evoplastic.errors import UserError
 from evoplastic.files import write_whole
@@ -131,7 +131,7 @@ def _run(options: argparse.Namespace, config: RunConfig, arm: str, seed: int) ->
 
 
 def _evaluations(runs: Path, config: RunConfig, arm: str) -> dict[int, dict[str, Any]]:
-    """Return the last evaluation of every finished run of an arm, which must have been made with its settings."""
+    """Return the last evaluation, as its settings ask for it, of every finished run of an arm, which must have them."""
     found = {}
     for seed in SEEDS:
         folder = runs / _name(arm, seed)
@@ -144,7 +144,9 @@ def _evaluations(runs: Path, config: RunConfig, arm: str) -> dict[int, dict[str,
         changed = difference(msgspec.structs.replace(config, seed=seed), deciding(run.config))
         if changed or run.config.generations != config.generations:
             raise SystemExit(f"{folder} was made with other settings than arm {arm} has ({changed}); remove it")
-        if evaluations := run.folder.evaluations(config.generations, run.search.problem.tasks):
+        evaluations = run.folder.evaluations(config.generations, run.search.problem.tasks)
+        asked = config.evaluation.lives, 0
+        if evaluations := [made for made in evaluations if (made["lives"], made["evaluation_seed"]) == asked]:
             told = {"made_by_sources": run.folder.manifest["source_hash"], "seconds": _seconds(run.folder.path)}
             found[seed] = evaluations[-1] | told
     return found
@@ -204,7 +206,7 @@ def _row(arm: Arm) -> str:
     cells = [
         arm.name,
         *(str(_over_tasks(arm.tasks(part))) for part in PARTS),
-        ", ".join(f"{score:.2f}" for score in arm.tasks("withheld").mean(axis=1)),
+        ", ".join(share(score) for score in arm.tasks("withheld").mean(axis=1)),
         *medians,
         f"{minutes:.1f}" if arm.name != AS_IT_IS else "",
     ]
@@ -214,7 +216,7 @@ def _row(arm: Arm) -> str:
 def _median(arm: Arm, condition: str) -> str:
     if not arm.has(condition):
         return ""
-    return f"{np.median(arm.tasks('withheld', condition).mean(axis=1)):.2f}"
+    return share(float(np.median(arm.tasks("withheld", condition).mean(axis=1))))
 
 
 def _over_tasks(scores: np.ndarray) -> Interval:
@@ -226,7 +228,7 @@ def _reference_rows(result: dict[str, Any]) -> list[str]:
     told = {result["chance_is"]: dict.fromkeys(PARTS, result["chance"]), **result["references"]}
     told |= {result["oracle_is"]: dict.fromkeys(PARTS, result["oracle"])}
     return [
-        f"| *{label}* | {' | '.join('' if by[part] is None else f'{by[part]:.2f}' for part in PARTS)} | | | | | |"
+        f"| *{label}* | {' | '.join('' if by[part] is None else share(by[part]) for part in PARTS)} | | | | | |"
         for label, by in told.items()
     ]
 
@@ -246,7 +248,9 @@ def _verdicts(arms: Sequence[Arm]) -> list[str]:
         ours, theirs = (_by_seed(arm, seeds) for arm in (plastic, other))
         over = interval((ours - theirs).mean(axis=0))
         better = int((ours.mean(axis=1) > theirs.mean(axis=1)).sum())
-        told.append(f"plastic minus {other.name}, withheld, paired by task: {over}; {better} of {len(seeds)} seeds.")
+        told.append(
+            f"plastic minus {other.name}, withheld, paired by task: {over}; more in {better} of {len(seeds)} seeds."
+        )
     return [
         *told,
         f"These intervals are over tasks, for these seeds; {len(SEEDS)} seeds are too few for one over seeds.",

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from evoplastic.analysis.evaluation_table import listed
 from evoplastic.evolution import Record
 from evoplastic.launch import Run
 from evoplastic.problems.contract import METRIC
 
 _PLAIN_SECONDS = 10.0  # between plain lines
-_MOST_NAMED = 16  # tasks
 _BOARD_SECONDS, _PLAIN_BOARD_SECONDS = 1.0, 60.0  # between looks at many runs
 
 
@@ -164,11 +164,6 @@ class ProgressLine:
         withheld = "".join(f", {part} {score:.3f}" for part, score in kept.items() if score is not None)
         age = f"{generation - made} generations ago" if generation > made else "now"
         return f"validation {scores['training']:.3f}{withheld} ({age}, {scores['lives']} lives per task)  "
-
-
-def listed(tasks: Sequence[str]) -> str:
-    """Return the names of tasks, or how many there are where that would fill the screen."""
-    return ", ".join(tasks) if len(tasks) <= _MOST_NAMED else f"{len(tasks)} tasks"
 
 
 def _duration(seconds: float) -> str:

@@ -17,7 +17,9 @@ from evoplastic.tasks.meta.reading import parse_meta_task, read_meta_task
 from evoplastic.tasks.meta.sampling.certified_draws import draw_candidate
 from evoplastic.tasks.meta.sampling.settings import SampleSettings
 from evoplastic.tasks.meta.solvers import certify as certifying
-from evoplastic.tasks.meta.solvers.certify import certify, screen
+from evoplastic.tasks.meta.solvers import planning
+from evoplastic.tasks.meta.solvers.certify import Solution, certify, screen
+from evoplastic.tasks.meta.solvers.fixed_policies import best_fixed
 from evoplastic.tasks.meta.solvers.situations import discretised, situations_of
 from evoplastic.tasks.meta.solvers.values import values
 
@@ -113,6 +115,21 @@ def test_the_value_of_a_bayesian_learner_is_that_of_a_naive_play(task):
     assert found.low == pytest.approx(Learner(task, everything).mean(), **close)
 
 
+@pytest.mark.parametrize(
+    "change", [{"at": [2]}, {"at": [1, 3]}, {"every": "trial", "chance": 0.3}, {"every": "decision", "chance": 0.3}]
+)
+def test_a_learner_knows_when_a_change_is_due(change):
+    parts = {
+        "states": ["A", "B"],
+        "transitions": {"A": {"a": "A", "b": "B"}, "B": "A"},
+        "trial": {"until": "A"},
+        "variables": {"good": {"action": ["a", "b"], "change": change}},
+        "rewards": [{"from": "A", "action": "good"}, {"from": "B", "action": "good", "value": 0.5}],
+    }
+    task = spec(**parts, horizon=5)
+    assert certify(decode(task), full=True).bayes.low == pytest.approx(Learner(task, everything).mean(), **close)
+
+
 @few
 @given(tasks_that_show_things())
 def test_the_value_of_the_blind_is_that_of_a_naive_play_that_is_told_no_payment(task):
@@ -153,6 +170,20 @@ def test_values_of_the_screen_are_those_of_the_solver_that_sees_everything(task)
     program = decode(task)
     found = screen(program)
     assert (found.random, found.oracle) == pytest.approx(tuple(values(program)), **close)
+
+
+@few
+@given(small_tasks(most_states=2, most_horizon=3))
+def test_the_best_fixed_policy_of_the_screen_is_that_of_the_solver_that_tries_all_maps(task):
+    found = best_fixed(decode(task))
+    assert found.exact
+    assert screen(decode(task)).fixed == pytest.approx(found.value, **close)
+
+
+def test_the_best_fixed_policy_sees_flags():
+    rewards = [{"action": "a", "when": {"done": 0}}, {"action": "b", "when": {"done": 1}}]
+    program = decode(spec(flags=["done"], rewards=rewards, marks=[{"action": "a", "set": {"done": 1}}]))
+    assert (screen(program).fixed, screen(program).memoryless) == pytest.approx((1.0, 0.5), **close)
 
 
 @many
@@ -297,8 +328,13 @@ def test_a_cue_that_tells_the_instance_leaves_nothing_to_reward():
         "rewards": [{"from": "A", "action": good["x"]}, {"from": "B", "action": good["y"]}],
     }
     found = certify(decode(spec(**parts)))
-    assert found.blind.low == found.bayes.low == found.memoryless == 1.0
+    assert found.blind.low == found.bayes.low == found.memoryless == found.qmdp == 1.0
     assert (found.constant, found.adapting) == (0.5, 0.0)
+
+
+def test_who_is_told_everything_after_one_action_may_still_choose_a_wrong_one():
+    found = certify(decode(spec(variables={"good": {"action": ["a", "b"]}}, rewards=[{"action": "good"}])))
+    assert (found.oracle, found.qmdp) == pytest.approx((1.0, 3.5 / 4), **close)
 
 
 def test_instances_that_no_signal_tells_apart_are_one():
@@ -322,6 +358,61 @@ def test_new_stimuli_look_alike_until_they_were_shown():
     found = certify(decode(spec(**parts, horizon=20)))
     assert found.memoryless == pytest.approx(0.5, **close)
     assert found.bayes.low == pytest.approx((0.5 + 19) / 20, **close)
+
+
+def test_a_code_of_silent_units_shows_nothing():
+    parts = {"states": ["A", "B"], "transitions": {"A": "B", "B": "A"}, "observations": {"A": "hush"}}
+    found = situations_of(decode(spec(**parts, stimuli={"x": "10", "hush": ".."})))
+    assert (found.symbols, found.shows.tolist()) == (1, [[-1]])
+
+
+def curve_of(name, horizon):
+    """Return the value of a Bayesian learner and what it earns at each decision."""
+    solution = Solution(decode(read_meta_task(name)), horizon)
+    found = solution._believed(solution.situations.told, solution.situations.signals, 20_000, (1e-10,))
+    return found.bounds.low, found.curve
+
+
+@pytest.mark.parametrize("name", ["t-maze", "dependent-bandit", "two-step", "harlow"])
+def test_what_is_earned_at_each_decision_adds_up_to_the_value(name):
+    value, curve = curve_of(name, 12)
+    assert curve.sum() == pytest.approx(12 * value, **close)
+
+
+def test_what_is_earned_at_each_decision_comes_when_it_is_earned():
+    """In the T-maze it pays at the end of each run: half of the first ones, and then all."""
+    _, curve = curve_of("t-maze", 12)
+    assert curve == pytest.approx([0, 0, 0.5, 0, 0, 1, 0, 0, 1, 0, 0, 1], **close)
+
+
+def test_a_longer_life_tells_no_fewer_instances_apart():
+    assert [named("harlow", horizon).distinguishable for horizon in (1, 20, 3000)] == [1, 2, 2]
+
+
+def test_maps_that_were_not_all_tried_prove_no_value_of_memory(monkeypatch):
+    """A lock that opens after ten right actions in a row: a map from what is shown opens it, if it is found."""
+    states = [f"s{number}" for number in range(11)]
+    signs = {state: f"sign {state}" for state in states}
+    right = [ACTIONS[number % 2] for number in range(10)]
+    rows = {
+        state: {action: following if action == right[number] else "s0" for action in ACTIONS}
+        for number, (state, following) in enumerate(itertools.pairwise(states))
+    }
+    parts = {
+        "states": states,
+        "stimuli": {sign: f"{number:05b}" for number, sign in enumerate(signs.values())},
+        "observations": signs,
+        "transitions": rows | {"s10": "s0"},
+        "rewards": [{"to": "s10"}],
+        "horizon": 10,
+    }
+    found = certify(decode(spec(**parts)))
+    assert found.all_maps and found.memoryless == pytest.approx(found.bayes.low, **close)
+    monkeypatch.setattr(planning, "MOST_MAPS", 64)
+    monkeypatch.setattr(certifying, "MOST_MAPS", 64)
+    found = certify(decode(spec(**parts)))
+    assert not found.all_maps and found.memoryless < 0.1
+    assert found.memory == 0.0
 
 
 def test_a_gain_that_takes_longer_to_find_takes_more_steps():
@@ -369,6 +460,13 @@ def test_a_task_too_large_for_its_situations_is_refused_with_an_estimate():
     }
     with pytest.raises(UserError, match=r"would take 4.6e\+09 outcomes of 6.4e\+07 instances"):
         certify(decode(spec(**parts)))
+
+
+def test_a_horizon_too_long_for_its_values_is_refused_with_an_estimate():
+    with pytest.raises(
+        UserError, match=r"values of 1,640 situations over 100,000 decisions would take 1.6e\+09 numbers"
+    ):
+        named("7x7-maze", horizon=100_000)
 
 
 @many

@@ -22,6 +22,7 @@ from evoplastic.tasks.specs import read_spec
 
 SMALL = ["sample", "-n", 2, "--seed", 3, "--horizon", 8, "--set", "most_states=3"]
 CERTIFICATE = Certificate(
+    all_maps=True,
     horizon=20,
     instances=2,
     discretised=False,
@@ -101,6 +102,18 @@ def test_file_of_a_sample_tells_settings_rejections_and_values(sampled):
         assert values["adapting"] == values["bayes"] - values["blind"] >= 0.05
 
 
+@pytest.mark.parametrize("lost", ["spec", "account"])
+def test_sample_that_has_lost_something_is_refused(main, sampled, lost):
+    if lost == "spec":
+        (sampled.folder / f"{sampled.about['tasks'][1]['name']}.json").unlink()
+    else:
+        (sampled.folder / "sample.json").write_text(
+            json.dumps({k: v for k, v in sampled.about.items() if k != "tasks"})
+        )
+    said = main(*SMALL, "-o", "drawn")
+    assert said.code == 2 and not said.out and said.err.startswith("evoplastic: drawn ")
+
+
 @pytest.mark.parametrize("name", ["t-maze", "reversal", "7x7-maze", "harlow"])
 def test_task_from_another_process_is_written_as_one_from_this(name):
     spec = read_meta_task(name)
@@ -151,11 +164,15 @@ def test_published_tasks_have_no_certificates(main, tmp_path, released):
 
 
 REFUSED = {
-    "unknown kind": (["--kind", "proven"], "kind: invalid enum value 'proven'"),
+    "unknown kind": (["--kind", "proven"], "kind: expected certified or published, got 'proven'"),
+    "threshold of tasks without certificates": (
+        ["--kind", "published", "--adapting", 0.1],
+        "says nothing of published",
+    ),
     "bugs of another generator": (["--as-released"], "add --kind published"),
     "unknown setting": (["--set", "most_stats=3"], "did you mean 'most_states'"),
     "setting without value": (["--set", "most_states"], "must look like most_states=3"),
-    "setting given twice": (["--horizon", 9, "--set", "horizon=8"], "give nothing twice"),
+    "setting given twice": (["--horizon", 9, "--set", "horizon=8"], "horizon is given twice"),
     "setting out of range": (["--adapting", 11], "adapting: expected `float` <= 10.0, got 11.0"),
     "settings that contradict": (["--set", "fewest_states=4", "--set", "most_states=2"], "at most most_states = 2"),
     "threshold that nothing keeps": (
@@ -276,6 +293,10 @@ def test_last_sentence_says_whether_a_sample_would_take_it(name):
 # ---- certificates beside specs
 
 
+def certificate_of_t_maze(**values):
+    return msgspec.structs.replace(certify(decode(read_meta_task("t-maze"))), **values)
+
+
 def test_certificate_beside_a_spec_is_shown_and_drawn(main, sampled, tmp_path):
     name = sampled.about["tasks"][0]["name"]
     adapting = f"{sampled.about['tasks'][0]['values']['adapting']:.3f}".removeprefix("0")
@@ -294,6 +315,7 @@ def test_certificate_beside_a_spec_is_shown_and_drawn(main, sampled, tmp_path):
         (msgspec.json.encode(changed(format="other")).decode(), "must be of format 'evoplastic.certificate' version 1"),
         (msgspec.json.encode(changed(horizon=60)).decode(), "certifies another task"),
         (msgspec.json.encode(changed(horizon=20)).decode(), "certifies another task"),
+        (msgspec.json.encode(certificate_of_t_maze(bayes=Bounds(low=0.33, high=0.33))).decode(), "certifies another"),
     ],
 )
 def test_certificate_that_is_not_of_the_spec_is_refused(main, tmp_path, content, complaint):
@@ -301,7 +323,7 @@ def test_certificate_that_is_not_of_the_spec_is_refused(main, tmp_path, content,
     (tmp_path / "mine.certificate.json").write_text(content)
     for command in ("show", "plot"):
         said = main(command, "mine.json")
-        assert said.code == 2 and complaint in said.err and len(said.err.splitlines()) == 1
+        assert said.code == 2 and complaint in said.err and len(said.err.splitlines()) == 1 and not said.out
 
 
 @pytest.mark.parametrize("command", ["sample", "certify"])

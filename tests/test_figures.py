@@ -273,8 +273,10 @@ def test_many_tasks_are_cut_to_the_weakest():
     for table in (*result["conditions"].values(), result["gain_over_generation_0"]):
         template = table["tasks"]["and"]
         table["tasks"] = {f"f{i}": template | {"mean": i / 100} for i in range(60)}
-    labels = [tick.get_text() for tick in figures._tasks(result).axes[0].get_yticklabels()]
+    figure = figures._tasks(result)
+    labels = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
     assert labels == [f"f{i}" for i in range(figures.MOST_TASKS)][::-1]
+    assert title(figure).endswith("; the 40 lowest")
 
 
 def test_a_folder_that_does_not_exist_is_told(tmp_path):

@@ -407,6 +407,7 @@ def test_environments_side_by_side_share_a_pool():
         ({"adaptin": 0.1}, "did you mean 'adapting'"),
         ({"horizon": 0}, "horizon: expected `int` >= 1, got 0"),
         ({"pool_seed": -1}, "seed: expected `int` >= 0, got -1"),
+        ({"seed": 3}, "the seed of the pool is called pool_seed"),
         ({"adapting": 5.0, "most_draws": 20}, "0 of 16 tasks were found among 20 candidates"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+import msgspec
 import naive
 import naive_world
 import numpy as np
@@ -338,6 +339,15 @@ def test_what_looks_alike_has_one_symbol():
     looks = looks_of(decode(spec("t-maze")))
     assert sorted(looks.tolist()) == [[0, 0], [1, 1], [2, 2]]  # both arms show the same
     assert len(looks_of(decode(spec("harlow-side-by-side")))) >= 2
+
+
+def test_posterior_sampling_takes_a_code_of_silent_units_for_nothing():
+    task = spec("t-maze")
+    program = decode(msgspec.structs.replace(task, stimuli=task.stimuli | {"arm": "..."}))
+    number = {look: symbol for symbol, look in looks_of(program).tolist()}
+    known = LEARNERS["thompson"]().knows(program, 10, 10)
+    shown = [number[stimulus] for stimulus in (0, 1, 2, 2)]
+    np.testing.assert_array_equal(known.seen.reshape(-1, 4), [shown, shown])
 
 
 def test_every_symbol_of_the_situations_can_be_shown():

@@ -157,6 +157,15 @@ def test_an_edited_sample_is_refused(config, key):
     assert "were edited; put that back" in refused(stored)
 
 
+def test_edited_parts_of_a_sample_are_refused(config):
+    stored = tomllib.loads(write_toml(config))
+    task = stored["problem"]["task"]
+    others = task["withheld"][1:]
+    for withheld in ([], others, [task["validation"][0], *others]):
+        task["withheld"] = withheld
+        assert "were edited; put that back" in refused(stored)
+
+
 def test_adaptivity_is_refused_among_other_families():
     raw = run_file()
     raw["problem"]["task"] = {"type": "mixture", "families": [raw["problem"]["task"]]}

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from evoplastic.analysis.evaluation import EVOLVED, GENERATION_0
+from evoplastic.analysis.evaluation_table import listed
 from evoplastic.analysis.statistics import FEWEST_UNITS, Interval, interval, share
 from evoplastic.config import difference, parse_config
 from evoplastic.errors import UserError
@@ -86,7 +87,7 @@ def tables(result: Mapping[str, Any]) -> list[list[Row]]:
 def sentences(result: Mapping[str, Any]) -> list[str]:
     """Return what a reader of the tables should know."""
     lines = {
-        f"Withheld {', '.join(arm['withheld'])}: {arm['fold']}." if arm["withheld"] else "Nothing withheld.": None
+        f"Withheld {listed(arm['withheld'])}: {arm['fold']}." if arm["withheld"] else "Nothing withheld.": None
         for arm in result["arms"]
     }
     lines |= dict.fromkeys(arm["privileged"] for arm in result["arms"])

@@ -6,11 +6,13 @@ as means over lives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from evoplastic.analysis.evaluation import EVOLVED, PARTS
 from evoplastic.analysis.statistics import Interval, share
+
+MOST_NAMED = 16  # tasks
 
 Row = tuple[str, ...]
 
@@ -49,6 +51,11 @@ def headline(result: dict[str, Any]) -> str:
     gains = {f"{part} tasks": gain[part] for part in _parts(result)}
     told = ", ".join(f"{_signed(value)} on {where}" for where, value in gains.items() if value)
     return f"Gain over generation 0, paired by life (n = {result['lives']}): {told}."
+
+
+def listed(tasks: Sequence[str]) -> str:
+    """Return the names of tasks, or how many there are where that would fill the screen."""
+    return ", ".join(tasks) if len(tasks) <= MOST_NAMED else f"{len(tasks)} tasks"
 
 
 def _rows_over_tasks(result: dict[str, Any]) -> list[Row]:

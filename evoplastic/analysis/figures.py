@@ -67,11 +67,13 @@ def run_figures(
 
 def _progress(metrics: list[dict[str, Any]], result: dict[str, Any]) -> Figure:
     """The metric by generation: of the population while it evolves, of its center on fresh lives."""
-    gain, evolved = result["gain_over_generation_0"], result["conditions"][EVOLVED]
+    conditions, gain = _by_part(result)
+    evolved = conditions[EVOLVED]
     learns = result["blind_is_chance"] and any(_positive(gain[part]) for part in PARTS)
-    learns |= result["blind_is_below"] and any(_positive(evolved[part]) for part in PARTS)  # chance is 0 there
+    if result["blind_is_below"]:  # 0 is what nobody scores more than who learns nothing
+        learns = any(_positive(gain[part]) and _positive(evolved[part]) for part in PARTS)
     title = "Evolution finds networks that learn" if learns else f"{_metric(result)} over generations"
-    about = f"Faint: the population. Points: its center on fresh lives; at the end {_replication(result)}."
+    about = f"Faint: the population. Points: its center on fresh lives; at the end {_replication_by_part(result)}."
     figure = canvas(7.4, 4.5, title, about, right=1.8)
     axes, labels, now = figure.axes[0], [], result["generation"]
     population = [(record["generation"], record["training"][result["metric"]]) for record in metrics]
@@ -118,10 +120,10 @@ def _learning(curves: dict[str, Any]) -> Figure:
 
 def _conditions(result: dict[str, Any]) -> Figure:
     """The metric under every condition, on training and on withheld tasks."""
-    conditions = result["conditions"]
+    conditions, _ = _by_part(result)
     parts = [part for part in PARTS if conditions[EVOLVED][part]]
     title = "Learning needs plasticity" if _needs_plasticity(result, parts) else "What each condition scores"
-    about = f"{_metric(result)} over the last {result['trials_scored']} trials, {_replication(result)}."
+    about = f"{_metric(result)} over the last {result['trials_scored']} trials, {_replication_by_part(result)}."
     height, right = 2.05 + 0.33 * len(conditions), 0.45 + 0.8 * len(parts)
     figure = canvas(7.4, height, title, about, left=1.65, right=right)
     # Lesions stand a little apart, below.
@@ -146,6 +148,7 @@ def _tasks(result: dict[str, Any]) -> Figure:
     ordered = [task for task in shown if task not in held] + [task for task in shown if task in held]
     where = f"{better} of {len(after)} tasks" if len(after) > 1 else shown[0]
     title = f"Better than generation 0 on {where}" if better else "From generation 0 to evolved"
+    title += f"; the {len(shown)} lowest" if len(shown) < len(after) else ""
     green = "; green tasks were withheld" if held else ""
     green = "; purple validation, green withheld" if held and len(part) > len(held) else green
     about = f"{_metric(result)} over the last {result['trials_scored']} trials, {_replication(result)}{green}."
@@ -200,6 +203,12 @@ def _needs_plasticity(result: dict[str, Any], parts: Iterable[str]) -> bool:
     return bool(lost) and all(_positive(lost[part]) and lesioned[part]["mean"] <= lean for part in parts)
 
 
+def _by_part(result: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """Return each condition's means by part and the gains: over tasks where these are a sample, else over lives."""
+    told, absent = result.get("over_tasks", result), dict.fromkeys(PARTS)
+    return {name: absent | means for name, means in told["conditions"].items()}, absent | told["gain_over_generation_0"]
+
+
 def _metric(facts: dict[str, Any]) -> str:
     return str(facts["metric"]).capitalize()
 
@@ -215,6 +224,10 @@ def _positive(difference: dict[str, Any] | None) -> bool:
 def _replication(result: dict[str, Any]) -> str:
     lives = f"{result['lives']} lives per task"
     return f"95 % intervals over {lives}" if result["lives"] >= FEWEST_UNITS else f"means of {lives}"
+
+
+def _replication_by_part(result: dict[str, Any]) -> str:
+    return "95 % intervals over tasks" if "over_tasks" in result else _replication(result)
 
 
 def _files(figure: Figure, stem: str) -> Iterator[tuple[str, bytes]]:

@@ -72,13 +72,17 @@ def certificate_beside(name: str, spec: MetaTask) -> Certificate | None:
 
 
 def _of(certificate: Certificate, spec: MetaTask) -> bool:
-    """Return whether the values that cost little are those of the spec."""
+    """Return whether the values are those of the spec; bounds must overlap, for some are grown further than others."""
     from evoplastic.tasks.meta.decode import decode
-    from evoplastic.tasks.meta.solvers.certify import screen
+    from evoplastic.tasks.meta.solvers.certify import Screened, certify
 
     if certificate.horizon != spec.horizon:
         return False
-    return all(abs(value - getattr(certificate, name)) < 1e-6 for name, value in screen(decode(spec))._asdict().items())
+    known = certify(decode(spec))
+    bounds = (known.blind, certificate.blind), (known.bayes, certificate.bayes)
+    return all(abs(getattr(known, name) - getattr(certificate, name)) < 1e-6 for name in Screened._fields) and all(
+        max(ours.low, theirs.low) < min(ours.high, theirs.high) + 1e-6 for ours, theirs in bounds
+    )
 
 
 def policies(certificate: Certificate) -> list[tuple[str, str, str]]:

@@ -286,8 +286,7 @@ def _evaluate(session: Session, run: Run, evaluator: Evaluator, request: Evaluat
 
 def _show(session: Session, result: dict[str, Any]) -> None:
     """Print an evaluation: its table and what it says in words; as JSON too if asked."""
-    from evoplastic.analysis.evaluation_table import headline, table
-    from evoplastic.progress import listed
+    from evoplastic.analysis.evaluation_table import headline, listed, table
 
     if session.as_json:
         print(json.dumps(result, allow_nan=False), file=session.out)

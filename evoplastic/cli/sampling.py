@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FORMAT = "evoplastic.sample"
 ABOUT = "sample.json"  # written last of all but pictures, so that a folder with it is complete
+_ACCOUNT = {"examined", "rejected", "occupied_bins", "bins", "tasks"}  # what it holds beside what was asked for
 _SHOWN = ("random", "blind", "bayes", "oracle", "adapting", "memory")
 
 
@@ -112,8 +113,10 @@ def _settings(seed: int, kind: str, named: dict[str, Any], others: Sequence[str]
     settings = {"seed": seed, "kind": kind, **named}
     for other in others:
         key, equals, text = (part.strip() for part in other.partition("="))
-        if not equals or key in settings:
-            raise UserError(f"--set must look like most_states=3, and give nothing twice, got {other!r}")
+        if not equals:
+            raise UserError(f"--set must look like most_states=3, got {other!r}")
+        if key in settings:
+            raise UserError(f"--set {other}: {key} is given twice, or has an option of its own; give it once, by that")
         try:
             settings[key] = tomllib.loads(f"value = {text}")["value"]
         except ValueError:
@@ -139,10 +142,18 @@ def _found(folder: Path, settings: SampleSettings, count: int) -> dict[str, Any]
         return None
     asked = _asked(settings, count)
     found = read_json(folder / ABOUT) if (folder / ABOUT).is_file() else {}
-    if isinstance(found, dict) and {key: found.get(key) for key in asked} == asked:
+    if isinstance(found, dict) and {key: found.get(key) for key in asked} == asked and found.keys() >= _ACCOUNT:
+        _check_specs(folder, found)
         return found
     holds = "a sample of other settings" if found else "something else"
     raise UserError(f"{folder} holds {holds}; choose a new folder with -o, or empty this one")
+
+
+def _check_specs(folder: Path, document: dict[str, Any]) -> None:
+    """Raise UserError where a spec of a sample is gone."""
+    for task in document["tasks"]:
+        if not (folder / f"{task['name']}.json").is_file():
+            raise UserError(f"{folder} lacks {task['name']}.json of its sample; put it back, or empty the folder")
 
 
 def _drawn(folder: Path, settings: SampleSettings, count: int, workers: int) -> dict[str, Any]:
@@ -230,10 +241,11 @@ def _told(document: dict[str, Any], folder: Path) -> list[str]:
     """Return the lines below the table: what was rejected for what, and how to go on."""
     first = folder / f"{document['tasks'][0]['name']}.json"
     quoted = shlex.quote(str(first))
+    held = "specs and" if document["tasks"][0]["values"] is None else "specs, certificates, and"
     return [
         f"{document['count']} of {document['examined']} candidates; the others, by the first reason to reject them:",
         *(f"    {number:6}  {reason}" for reason, number in document["rejected"].items()),
-        f"In {folder}: specs, certificates, and {ABOUT}. To look at one, to prove its values, to evolve on it:",
+        f"In {folder}: {held} {ABOUT}. To look at one, to prove its values, to evolve on it:",
         f"    evoplastic tasks show {quoted}",
         f"    evoplastic tasks certify {quoted}",
         f"    {_run(first)}",

@@ -54,8 +54,9 @@ def show_task(name: Spec, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(to_json(spec)))
         return
+    certified = _certified(name, spec)
     print(f"{Path(name).stem}\n\n{describe(spec)}\n\nReward per decision", flush=True)  # may take half a minute
-    print(f"{_values(spec)}\n{_certified(name, spec)}\nFile\n{as_file(spec)}", end="")
+    print(f"{_values(spec)}\n{certified}\nFile\n{as_file(spec)}", end="")
 
 
 @tasks_app.command("plot")
@@ -169,6 +170,6 @@ def _values(spec: MetaTask) -> str:
     bound = "" if fixed.exact else " or more"
     return (
         f"  {'acting at random':28} {exact.random:.4f}\n"
-        f"  {'one fixed policy':28} {fixed.value:.4f}{bound}\n"
+        f"  {'best fixed policy':28} {fixed.value:.4f}{bound}\n"
         f"  {'who knows the instance':28} {exact.oracle:.4f}"
     )

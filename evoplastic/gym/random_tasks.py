@@ -43,6 +43,8 @@ class RandomTaskEnv(MetaTaskEnv):
         **sampling: Any,
     ):
         """Sample the pool: seconds. `sampling` are settings of the sampler such as `horizon=40` or `adapting=0.1`."""
+        if "seed" in sampling:
+            raise UserError(f"the seed of the pool is called pool_seed, got seed={sampling['seed']!r}")
         self.pool = _pool(parse_settings({"seed": pool_seed, **sampling}), _count(tasks))
         super().__init__(self.pool[0].spec, extended=extended, render_mode=render_mode)
         others = (Lives(sampled.spec, extended=extended) for sampled in self.pool[1:])
@@ -98,7 +100,7 @@ def _pool(settings: SampleSettings, tasks: int) -> tuple[Sampled, ...]:
 
 
 def _count(tasks: int) -> int:
-    if not isinstance(tasks, int) or not 1 <= tasks <= MOST_TASKS:
+    if type(tasks) is not int or not 1 <= tasks <= MOST_TASKS:
         raise UserError(f"tasks must be a whole number from 1 to {MOST_TASKS}, got {tasks!r}")
     return tasks
 

@@ -82,8 +82,11 @@ class ThompsonSettings(
 
 def _symbols(program: Program, situations: Situations) -> NDArray[np.int64]:
     """Return what a learner is shown for each symbol of the situations."""
-    number = {tuple(look): symbol for symbol, *look in looks_of(program).tolist()}
-    return np.array([number[tuple(stimuli)] for stimuli in situations.shows.tolist()], np.int64)
+    looks = looks_of(program)
+    silent = np.flatnonzero((program.codes == -1).all(axis=1))
+    stimuli = np.where(np.isin(looks[:, 1:], silent), -1, looks[:, 1:])  # as the situations have it
+    number = dict(zip(map(tuple, stimuli.tolist()), looks[:, 0].tolist()))
+    return np.array([number[tuple(look)] for look in situations.shows.tolist()], np.int64)
 
 
 def _best_actions(situations: Situations, scored: int) -> NDArray[np.int64]:

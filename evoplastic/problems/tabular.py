@@ -26,12 +26,7 @@ from evoplastic.learners.symbols import looks_of
 from evoplastic.problems.contract import PLASTICITY_OFF, Life
 from evoplastic.problems.lives import Lives
 from evoplastic.tasks.contract import SCORE_COLUMNS
-from evoplastic.tasks.meta.decode import decode
-from evoplastic.tasks.meta.program import Program
 from evoplastic.tasks.meta.settings import MetaTaskSettings
-from evoplastic.tasks.meta.tables import tables_of
-
-MOST_PACKED = 256  # sequences of tasks kept ready
 
 
 class TabularSettings(
@@ -86,7 +81,6 @@ class Tabular(Lives[TabularSettings]):
     def __init__(self, settings: TabularSettings, seed: int):
         super().__init__(settings, seed)
         self.layout = GenomeLayout(settings.learner.blocks(), seed)
-        self._tables = lru_cache(MOST_PACKED)(self._pack)
         self._known = lru_cache(None)(self._know)
 
     @property
@@ -106,25 +100,17 @@ class Tabular(Lives[TabularSettings]):
                 raise UserError(f"problem.task.specs: {name}: {error}") from None
 
     def _live(self, genotype: NDArray[np.float64], life: Life, names: Sequence[str]) -> NDArray[np.float32]:
-        coefficients, tables = self.layout.unpack(genotype), self._tables(tuple(names))
+        coefficients, tables = self.layout.unpack(genotype), self.settings.task.tables(names)
         scores = np.zeros((len(names), self.settings.task.trials, SCORE_COLUMNS), np.float32)
-        learning = np.int64(life.lesion != PLASTICITY_OFF)
+        learning, key = np.int64(life.lesion != PLASTICITY_OFF), self.key(life)
         for block, name in enumerate(names):
             looks, known = self._known(name)
             learner = self.settings.learner.build(coefficients, known)
-            live_tabular(learner, tables, np.int64(block), looks, self.key(life), learning, scores[block])
+            live_tabular(learner, tables, np.int64(block), looks, key, learning, scores[block])
         return scores.reshape(-1, SCORE_COLUMNS)
-
-    def _pack(self, names: tuple[str, ...]) -> Any:
-        task = self.settings.task
-        bounds = [task.values[name].bounds(task.measure) for name in names]
-        return tables_of([self._program(name) for name in names], bounds)
 
     def _know(self, name: str) -> tuple[NDArray[np.int64], Any]:
         """Return what a task could show and what the learner knows of it."""
-        program, settings = self._program(name), self.settings
+        program, settings = self.settings.task.programs[name], self.settings
         horizon = settings.task.trials
         return looks_of(program), settings.learner.knows(program, horizon, min(settings.scored_trials, horizon))
-
-    def _program(self, name: str) -> Program:
-        return decode(self.settings.task.content[name])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, NamedTuple
 
@@ -63,14 +63,17 @@ def drawn(settings: SampledTasks) -> Drawn:
         tasks = _sample(msgspec.structs.replace(settings, of=""))
     except UserError as error:
         raise UserError(f"problem.task.sampled: {error}") from None
-    names = [task.name for task in tasks]
-    validated = settings.training + settings.validation
     return Drawn(
         {task.name: task.spec for task in tasks},
-        tuple(names[settings.training : validated]),
-        tuple(names[validated:]),
+        *parts_of(settings, [task.name for task in tasks]),
         {task.name: task.certificate for task in tasks if task.certificate},
     )
+
+
+def parts_of(settings: SampledTasks, names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return which of the tasks, in the order in which they were drawn, validate and which are withheld."""
+    validated = settings.training + settings.validation
+    return tuple(names[settings.training : validated]), tuple(names[validated:])
 
 
 def digest(settings: SampledTasks, specs: Mapping[str, MetaTask]) -> str:

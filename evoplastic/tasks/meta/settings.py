@@ -20,7 +20,7 @@ from evoplastic.tasks.meta.decode import decode
 from evoplastic.tasks.meta.language import ANY, MetaTask
 from evoplastic.tasks.meta.program import Program
 from evoplastic.tasks.meta.reading import read_meta_task
-from evoplastic.tasks.meta.sampled import SampledTasks, digest, drawn
+from evoplastic.tasks.meta.sampled import SampledTasks, digest, drawn, parts_of
 from evoplastic.tasks.meta.solvers.certificate import Certificate
 from evoplastic.tasks.meta.tables import Tables, tables_of
 from evoplastic.tasks.meta.value import ADAPTIVITY, Asked, Measure, Value, references_of, value_of
@@ -79,7 +79,8 @@ class MetaTaskSettings(Family, frozen=True, kw_only=True, tag="meta_tasks", dict
             raise UserError("problem.task.horizon is that of sampled tasks; set problem.task.sampled.horizon instead")
         if asked.of and isinstance(self.specs, dict):  # a run folder's: nothing is drawn again
             specs = {name: _in_order(spec) for name, spec in self.specs.items()}
-            if digest(asked, specs) != asked.of:
+            parts = parts_of(asked, list(specs))
+            if digest(asked, specs) != asked.of or (self.validation, self.withheld) != parts:
                 raise UserError(
                     "problem.task.sampled or the tasks drawn by it were edited; put that back, or remove "
                     "problem.task.specs, validation, withheld and sampled.of to draw anew"
@@ -134,7 +135,7 @@ class MetaTaskSettings(Family, frozen=True, kw_only=True, tag="meta_tasks", dict
         return self.specs
 
     @cached_property
-    def _programs(self) -> dict[str, Program]:
+    def programs(self) -> dict[str, Program]:
         return {name: decode(spec) for name, spec in self.content.items()}
 
     @cached_property
@@ -145,7 +146,7 @@ class MetaTaskSettings(Family, frozen=True, kw_only=True, tag="meta_tasks", dict
     def _tables(self) -> Tables:
         """All tasks packed once; a life takes its rows, since every life may draw others."""
         bounds = [self.values[name].bounds(self.measure) for name in self.content]
-        return tables_of(list(self._programs.values()), bounds)
+        return tables_of(list(self.programs.values()), bounds)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -215,11 +216,10 @@ class MetaTaskSettings(Family, frozen=True, kw_only=True, tag="meta_tasks", dict
     def build(self, names: Sequence[str], places: dict[str, range], dt_ms: float) -> Blocks:
         """Return the packed task of a life: one block of decisions for each of `names`."""
         for name in names:
-            self._check_places(name, self._programs[name], places)
-        rows = [self._rows[name] for name in names]
+            self._check_places(name, self.programs[name], places)
         return pack(
             Blocks(
-                tables=Tables(*(of_all[rows] for of_all in self._tables)),
+                tables=self.tables(names),
                 units=Units.of(places),
                 levels=self.levels.build(),
                 clock=places["stimulus"].stop - 1 if self.clock else -1,
@@ -233,6 +233,11 @@ class MetaTaskSettings(Family, frozen=True, kw_only=True, tag="meta_tasks", dict
                 reset_activity=int(self.reset_activity),
             )
         )
+
+    def tables(self, names: Sequence[str]) -> Tables:
+        """Return the tables of a life with a block of decisions for each of `names`; the settings must be resolved."""
+        rows = [self._rows[name] for name in names]
+        return pack(Tables(*(of_all[rows] for of_all in self._tables)))
 
     def _check_places(self, name: str, program: Program, places: dict[str, range]) -> None:
         actions = len(program.actions)

@@ -127,7 +127,8 @@ def _certified(program: Program, asked: Asked, certificate: Certificate | None) 
             'problem.task.measure = "oracle"'
         )
     low, high = certificate.bayes.low, certificate.blind.high
-    return Value(certificate.random, certificate.oracle, "", certificate.fixed, high, low)
+    fixed = certificate.fixed if certificate.all_maps else None
+    return Value(certificate.random, certificate.oracle, "", fixed, high, low)
 
 
 def _digest(spec: MetaTask, asked: Asked, value: Value) -> str:

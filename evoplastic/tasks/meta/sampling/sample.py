@@ -33,7 +33,7 @@ _LOOSEN = {
     candidates.UNGAINED: "lower learnable",
     candidates.MEMORYLESS: "lower adapting",
     candidates.UNADAPTING: "lower adapting",
-    candidates.FIXED: "lower knowing",
+    candidates.FIXED: "lower knowing, which is adapting where it is not said",
     candidates.UNIDENTIFIED: "raise identified or horizon",
     candidates.LOOSE: "raise loosest, or lower horizon or instances",
     candidates.TOO_LARGE: "lower most_states, instances or horizon",

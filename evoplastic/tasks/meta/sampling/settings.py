@@ -12,6 +12,7 @@ from evoplastic.tasks.meta.program import MOST_ACTIONS, MOST_STATES
 from evoplastic.tasks.meta.solvers.planning import MOST_MAPS
 
 MOST_CANDIDATES = 2**31
+PUBLISHED = ("kind", "repaired", "seed", "horizon", "most_draws")  # what may be said of published tasks
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 PerDecision = Annotated[float, msgspec.Meta(ge=0, le=10)]
 
@@ -48,7 +49,12 @@ class SampleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def check(self) -> None:
         """Raise UserError for settings that contradict each other, or tasks whose exact solution would not fit."""
         if self.kind == "published":
+            self._check_published()
             return
+        if not self.repaired:
+            raise UserError(
+                "repaired = false is said of the published generator; add kind = 'published', or leave it out"
+            )
         if self.fewest_states > self.most_states:
             raise UserError(
                 f"fewest_states must be at most most_states = {self.most_states}, got {self.fewest_states}; "
@@ -61,6 +67,15 @@ class SampleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
                 f"{MOST_MAPS:.2g}; use fewer states or actions{', or flagged = 0' if self.flagged else ''} (at most "
                 f"{len(STATES)} states and {len(ACTIONS)} actions)"
             )
+
+    def _check_published(self) -> None:
+        """Raise UserError for what only certified tasks are asked for."""
+        for field in msgspec.structs.fields(SampleSettings):
+            if field.name not in PUBLISHED and getattr(self, field.name) != field.default:
+                raise UserError(
+                    f"{field.name} = {getattr(self, field.name)} says nothing of published tasks, which have no "
+                    "certificates; leave it out, or choose kind = 'certified'"
+                )
 
     @property
     def maps(self) -> float:

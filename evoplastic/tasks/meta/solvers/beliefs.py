@@ -36,8 +36,10 @@ from evoplastic.tasks.meta.solvers.growing import (
     open_node,
     with_room,
 )
+from evoplastic.tasks.meta.solvers.planning import EVENLY
 
 _SLACK = 1e-12  # of comparisons between values
+_SHORT_OF = 1e-9  # sums in another order may miss a value by less
 
 
 class Tree(NamedTuple):
@@ -51,6 +53,9 @@ class Tree(NamedTuple):
     low: NDArray  # (nodes,) float64: of the rewards that are left
     high: NDArray  # (nodes,) float64
     born: NDArray  # (nodes of the first decision,) float64: probability to begin there
+    held: NDArray  # (nodes + 1,) int64: a node's belief begins here in the next two
+    where: NDArray  # int64: situations
+    weight: NDArray  # float64
     complete: bool  # whether no node was left unopened for want of room
 
 
@@ -58,7 +63,7 @@ class Tree(NamedTuple):
 def grow(model, told, signals, worth, policies, tolerance, most):
     """Return the Tree of a model whose branches tell `told` (B,) of `signals`.
 
-    `worth` (H, A, N) is that of `planning.plan`, `policies` (P, H + 1, N) what policies earn that need no belief.
+    `worth` (H, A, N) is that of `planning.plan`, `policies` (P, H + 1, N) what Policies earn that need no belief.
     Nodes whose bounds are within `tolerance` stay leaves, and all that come after the first `most`.
     """
     actions, situations = model.rewards.shape
@@ -83,6 +88,8 @@ def grow(model, told, signals, worth, policies, tolerance, most):
                 entries = branches_of(model, decision, support)
                 growing = with_room(growing, min(entries, actions * parts), entries, stop)
                 open_node(model, told, decision, node, spread, growing, stop)
+            else:
+                growing.edges[node * actions : (node + 1) * actions] = counts[EDGES]
             growing.edges[(node + 1) * actions] = counts[EDGES]
     tree = _trimmed(growing, begins, born[: begins[1]], complete)
     _back_up(tree)
@@ -131,6 +138,9 @@ def _trimmed(growing, begins, born, complete):
         growing.low[:nodes],
         growing.high[:nodes],
         born,
+        growing.held[: nodes + 1],
+        growing.where[: growing.held[nodes]],
+        growing.weight[: growing.held[nodes]],
         complete,
     )
 
@@ -152,10 +162,10 @@ def _back_up(tree):
 
 @kernel
 def _value(tree, values, node, action):
-    """Return what an action of an opened node is worth when its children are worth `values`."""
-    if tree.earned[node, action] == -np.inf:
-        return -np.inf
+    """Return what an action is worth when the children of a node are worth `values`, -inf where it was not opened."""
     row = node * tree.earned.shape[1] + action
+    if tree.edges[row] == tree.edges[row + 1]:
+        return -np.inf
     total = tree.earned[node, action]
     for edge in range(tree.edges[row], tree.edges[row + 1]):
         total += tree.chance[edge] * values[tree.child[edge]]
@@ -163,34 +173,74 @@ def _value(tree, values, node, action):
 
 
 @kernel
-def expected_rewards(tree, curve):
+def expected_rewards(tree, model, policies, curve):
     """Fill `curve` (H,) with the expected reward of each decision under the policy that reaches the low values.
 
-    What a leaf earns is spread evenly over the decisions that are left.
+    Where it leaves the tree it goes on as one of the `policies` that the tree was grown with.
     """
     nodes, actions = tree.earned.shape
-    horizon = curve.shape[0]
+    horizon, situations = model.kinds.shape[0], model.born.shape[0]
+    following = np.zeros((policies.chosen.shape[0], situations))
     reached = np.zeros(nodes)
     reached[: tree.born.shape[0]] = tree.born
     curve[:] = 0.0
     for decision in range(horizon):
         for node in range(tree.begins[decision], tree.begins[decision + 1]):
-            if tree.edges[node * actions] == tree.edges[(node + 1) * actions]:
-                for later in range(decision, horizon):
-                    curve[later] += reached[node] * tree.low[node] / (horizon - decision)
-                continue
             best = _best_action(tree, node)
-            curve[decision] += reached[node] * tree.earned[node, best]
-            for edge in range(tree.edges[node * actions + best], tree.edges[node * actions + best + 1]):
-                reached[tree.child[edge]] += reached[node] * tree.chance[edge]
+            if decision == horizon - 1:
+                curve[decision] += reached[node] * tree.low[node]
+            elif best < 0:
+                _go_on(tree, node, reached[node], policies.earned[:, decision], following)
+            else:
+                curve[decision] += reached[node] * tree.earned[node, best]
+                for edge in range(tree.edges[node * actions + best], tree.edges[node * actions + best + 1]):
+                    reached[tree.child[edge]] += reached[node] * tree.chance[edge]
+        curve[decision] += _follow_on(model, decision, policies.chosen, following)
+
+
+@kernel
+def _go_on(tree, node, reached, earned, following):
+    """Add a node's belief to the `following` (P, N) of the policy that earns the most there."""
+    support = tree.where[tree.held[node] : tree.held[node + 1]]
+    weights = tree.weight[tree.held[node] : tree.held[node + 1]]
+    best, best_value = 0, -np.inf
+    for policy in range(earned.shape[0]):
+        value = _mean(support, weights, earned[policy])
+        if value > best_value + _SLACK:
+            best, best_value = policy, value
+    for place in range(support.shape[0]):
+        following[best, support[place]] += reached * weights[place]
+
+
+@kernel
+def _follow_on(model, decision, chosen, following):
+    """Carry out a decision for all that follow policies, (P, N), and return the expected reward."""
+    actions, situations = model.rewards.shape
+    first, total = model.first[model.kinds[decision]], 0.0
+    after = np.zeros(situations)
+    for policy in range(following.shape[0]):
+        after[:] = 0.0
+        for n in range(situations):
+            if following[policy, n] == 0.0:
+                continue
+            evenly = chosen[policy, n] == EVENLY
+            low, high = (0, actions) if evenly else (chosen[policy, n], chosen[policy, n] + 1)
+            share = following[policy, n] / (high - low)
+            for action in range(low, high):
+                row = action * situations + n
+                total += share * model.rewards[action, n]
+                for branch in range(first[row], first[row + 1]):
+                    after[model.into[branch]] += share * model.chance[branch]
+        following[policy] = after
+    return total
 
 
 @kernel
 def _best_action(tree, node):
-    actions = tree.earned.shape[1]
-    best, best_value = 0, -np.inf
-    for action in range(actions):
+    """Return the action that reaches a node's low value, the first of those, or -1 where going on otherwise does."""
+    best, best_value = -1, tree.low[node] - _SHORT_OF
+    for action in range(tree.earned.shape[1]):
         value = _value(tree, tree.low, node, action)
-        if value > best_value + 1e-12:
+        if value > best_value + _SLACK:
             best, best_value = action, value
     return best

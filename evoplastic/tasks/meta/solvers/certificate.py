@@ -14,6 +14,9 @@ play and chance. Where the Bayes-adaptive value is not exact, proven bounds are 
     random      actions drawn evenly
 
     oracle >= qmdp >= bayes >= blind >= memoryless >= constant, random;   oracle >= fixed >= constant
+
+Of more maps than can be tried one by one the best is given that changing one choice at a time finds: memoryless and
+fixed are then lower bounds.
 """
 
 from __future__ import annotations
@@ -53,6 +56,7 @@ class Certificate(Part, frozen=True, kw_only=True):
     constant: float
     memoryless: float
     fixed: float
+    all_maps: bool  # whether memoryless and fixed are the best of all maps; else they are lower bounds
     blind: Bounds
     bayes: Bounds
     qmdp: float
@@ -73,8 +77,8 @@ class Certificate(Part, frozen=True, kw_only=True):
 
     @property
     def memory(self) -> float:
-        """What memory is worth, of cues and rewards: bayes (low) - memoryless."""
-        return self.bayes.low - self.memoryless
+        """The proven value of memory, of cues and rewards: bayes (low) - memoryless, which is no more than blind."""
+        return self.bayes.low - (self.memoryless if self.all_maps else self.blind.high)
 
     @property
     def learnable(self) -> float:

@@ -13,18 +13,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from evoplastic.errors import UserError
 from evoplastic.tasks.meta.program import Program
 from evoplastic.tasks.meta.solvers.beliefs import expected_rewards, grow
 from evoplastic.tasks.meta.solvers.certificate import Bounds, Certificate
 from evoplastic.tasks.meta.solvers.planning import (
     EVENLY,
+    MOST_MAPS,
     BestMap,
+    Policies,
+    actions_of_maps,
     best_map,
     choices_of,
     earned_by,
-    earned_by_maps,
     flow,
     plan,
+    policies_of,
     unlike_actions,
 )
 from evoplastic.tasks.meta.solvers.situations import Array, Numbers, discretised, situations_of
@@ -32,6 +36,7 @@ from evoplastic.tasks.meta.solvers.telling import distinguishable
 
 MOST_BELIEFS = 20_000  # nodes of a tree; with `full` ALL_BELIEFS, some gigabytes
 ALL_BELIEFS = 4_000_000
+MOST_NUMBERS = 2**27  # of values of situations, and of what beliefs are taken apart by; a gigabyte
 MOST_KEPT = 2**22  # numbers of the policies that bound beliefs from below
 TOLERANCES = (1e-10, 0.002, 0.01)  # between bounds, per decision; the next where the one before takes too many nodes
 SHARE = 0.9  # of the gain, for `steps_to_90`
@@ -76,9 +81,19 @@ class Solution:
         self.discretised = any(variable.continuous for variable in program.variables)
         self.situations = situations_of(discretised(program), horizon)
         self.horizon = len(self.situations.kinds)
+        self._check_size()
         self._model = self.situations.flat
         self._worth = np.zeros((self.horizon, *self.situations.rewards.shape))
         plan(self._model, self._worth)
+
+    def _check_size(self) -> None:
+        actions, size = self.situations.rewards.shape
+        numbers = 2 * size * ((actions + 1) * self.horizon + self.situations.signals)
+        if numbers > MOST_NUMBERS:
+            raise UserError(
+                f"values of {size:,} situations over {self.horizon:,} decisions would take {numbers:.2g} numbers, more "
+                f"than {MOST_NUMBERS:.2g}; use fewer states, values of variables or decisions"
+            )
 
     def certificate(self, full: bool = False) -> Certificate:
         """Return the certificate; see `certify`."""
@@ -96,6 +111,7 @@ class Solution:
             constant=self.constant,
             memoryless=screened.memoryless,
             fixed=screened.fixed,
+            all_maps=self.all_maps,
             blind=Bounds(low=blind.bounds.low, high=max(min(blind.bounds.high, high), blind.bounds.low)),
             bayes=Bounds(low=max(bayes.bounds.low, blind.bounds.low), high=high),
             qmdp=self.qmdp,
@@ -117,6 +133,12 @@ class Solution:
             max(random, self._memoryless.value / self.horizon),
             float(self.situations.born @ self._worth[0].max(axis=0)) / self.horizon,
         )
+
+    @property
+    def all_maps(self) -> bool:
+        """Whether the best maps are the best of all."""
+        each = (choices_of(classes, self._unlike) for classes in (self.situations.looks, self.situations.pairs))
+        return all(choices.maps <= MOST_MAPS for choices in each)
 
     @property
     def constant(self) -> float:
@@ -164,10 +186,10 @@ class Solution:
         found = Believed(Bounds(low=-math.inf, high=math.inf), np.zeros(self.horizon), 0)
         for tolerance in tolerances:
             width = tolerance * self.horizon
-            tree = grow(self._model, told, signals, self._worth, self._policies, width, most)
+            tree = grow(self._model, told, signals, self._worth, self._policies.earned, width, most)
             low, high = (float(tree.born @ bound[: len(tree.born)]) / self.horizon for bound in (tree.low, tree.high))
             if low > found.bounds.low:
-                expected_rewards(tree, found.curve)
+                expected_rewards(tree, self._model, self._policies, found.curve)
             low, high = max(low, found.bounds.low), min(high, found.bounds.high)
             found = Believed(Bounds(low=low, high=max(low, high)), found.curve, len(tree.low))
             if tree.complete:
@@ -184,17 +206,16 @@ class Solution:
         return self._best_map(self.situations.looks)
 
     @functools.cached_property
-    def _policies(self) -> Array:
-        """What policies earn that need no belief, (P, H + 1, N)."""
-        choices = choices_of(self.situations.seen, self._unlike)
-        chosen = [self._always(EVENLY)]
-        if choices.maps * (self.horizon + 1) * len(self.situations.born) <= MOST_KEPT:
-            maps = earned_by_maps(self.situations, self.situations.seen, choices)
+    def _policies(self) -> Policies:
+        """Policies that need no belief: all maps from what is shown, or some where they are many, and random play."""
+        situations = self.situations
+        choices = choices_of(situations.seen, self._unlike)
+        if choices.maps * (self.horizon + 1) * len(situations.born) <= MOST_KEPT:
+            chosen = list(actions_of_maps(choices, np.arange(choices.maps))[:, situations.seen])
         else:
-            maps = np.zeros((0, self.horizon + 1, len(self.situations.born)))
-            chosen += [self._always(action) for action in range(len(self.situations.rewards))]
-            chosen.append(self._memoryless.actions[self.situations.looks])
-        return np.concatenate([maps, [earned_by(self.situations, actions) for actions in chosen]])
+            chosen = [self._always(action) for action in range(len(situations.rewards))]
+            chosen.append(self._memoryless.actions[situations.looks])
+        return policies_of(situations, np.array([*chosen, self._always(EVENLY)]))
 
     def _best_map(self, classes: Numbers) -> BestMap:
         return best_map(self.situations, classes, choices_of(classes, self._unlike))
@@ -207,12 +228,12 @@ class Solution:
 
 
 def _steps(gain: Array) -> int | None:
-    """Return after how many decisions the gain (H,) over the blind policy is SHARE of that in the second half, if any.
+    """Return after how many decisions the gain (H,) over the blind policy is SHARE of what it gets to be, if any.
 
-    The gain at a decision is the mean over a WINDOW-th of the horizon from there, or trials would show in it.
+    The gain at a decision is the mean over a WINDOW-th of the horizon from there, or trials would show in it; what it
+    gets to be is the mean of those from the middle of the horizon on.
     """
     window = max(1, len(gain) // WINDOW)
-    there = np.convolve(gain, np.full(window, 1.0 / window), mode="valid") >= SHARE * (
-        late := gain[len(gain) // 2 :].mean()
-    )
-    return int(there.argmax()) if late > 1e-9 and there.any() else None
+    means = np.convolve(gain, np.full(window, 1.0 / window), mode="valid")
+    late = means[len(gain) // 2 :].mean()
+    return int((means >= SHARE * late).argmax()) if late > 1e-9 else None

@@ -20,6 +20,13 @@ EVENLY = -1  # the action of random play
 MOST_MAPS = 4_096  # tried one by one
 
 
+class Policies(NamedTuple):
+    """Policies whose actions depend on the situation alone."""
+
+    chosen: NDArray  # (P, N) int64: actions, or EVENLY
+    earned: NDArray  # (P, H + 1, N) float64: from each decision on, see `follow`
+
+
 class BestMap(NamedTuple):
     """A map from classes of situations to actions."""
 
@@ -86,8 +93,8 @@ def flow(model, chosen, occupied):
 
 
 @kernel
-def try_maps(model, classes, choices, counts, values):
-    """Return the number of the best map, and fill `values` (X, H + 1, N) with what the first X maps earn.
+def try_maps(model, classes, choices, counts):
+    """Return the number of the best map.
 
     Map number x takes in a situation of class g the action choices[g, digit g of x], mixed radix, class 0 lowest.
     """
@@ -96,7 +103,7 @@ def try_maps(model, classes, choices, counts, values):
     for g in range(counts.shape[0]):
         maps *= counts[g]
     chosen, action = np.zeros(situations, np.int64), np.zeros(counts.shape[0], np.int64)
-    scratch = np.zeros((model.kinds.shape[0] + 1, situations))
+    earned = np.zeros((model.kinds.shape[0] + 1, situations))
     for number in range(maps):
         rest = number
         for g in range(counts.shape[0]):
@@ -104,7 +111,6 @@ def try_maps(model, classes, choices, counts, values):
             rest //= counts[g]
         for n in range(situations):
             chosen[n] = action[classes[n]]
-        earned = values[number] if number < values.shape[0] else scratch
         follow(model, chosen, earned)
         value = (model.born * earned[0]).sum()
         if value > best_value + 1e-12:
@@ -116,9 +122,8 @@ def best_map(situations: Situations, classes: Numbers, choices: Choices) -> Best
     """Return the best map from `classes` (N,) to actions; where there are too many, what coordinate ascent finds."""
     if choices.maps > MOST_MAPS:
         return _climbed(situations, classes, choices)
-    number = try_maps(situations.flat, classes, choices.actions, choices.counts, np.zeros((0, 0, 0)))
-    digits = np.unravel_index(number, choices.counts[::-1])[::-1]
-    actions = choices.actions[np.arange(len(digits)), list(digits)]
+    number = try_maps(situations.flat, classes, choices.actions, choices.counts)
+    actions = actions_of_maps(choices, np.array([number]))[0]
     return BestMap(float(situations.born @ earned_by(situations, actions[classes])[0]), actions)
 
 
@@ -129,11 +134,15 @@ def earned_by(situations: Situations, chosen: Numbers) -> Array:
     return values
 
 
-def earned_by_maps(situations: Situations, classes: Numbers, choices: Choices) -> Array:
-    """Return what every map earns from each decision on in each situation, (maps, H + 1, N)."""
-    values = np.zeros((choices.maps, len(situations.kinds) + 1, len(situations.born)))
-    try_maps(situations.flat, classes, choices.actions, choices.counts, values)
-    return values
+def actions_of_maps(choices: Choices, numbers: Numbers) -> Numbers:
+    """Return what maps (X,) choose, numbered as in `try_maps`: the action of each class, (X, G)."""
+    digits = np.array(np.unravel_index(numbers, choices.counts[::-1])[::-1])
+    return choices.actions[np.arange(len(digits))[:, None], digits].T
+
+
+def policies_of(situations: Situations, chosen: Numbers) -> Policies:
+    """Return the policies that take the actions `chosen` (P, N)."""
+    return Policies(chosen, np.array([earned_by(situations, actions) for actions in chosen]))
 
 
 def _climbed(situations: Situations, classes: Numbers, choices: Choices) -> BestMap:

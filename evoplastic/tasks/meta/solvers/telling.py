@@ -7,7 +7,7 @@ action, signal),
     f_H = 1,   f_t[n] = mean over a of sum over branches of r_t[a, told] chance f_t+1[into]
 
 so instances are alike if their polynomials are, and polynomials that differ do so at almost every point (Schwartz
-1980, Zippel 1979): each instance's value is taken at two fixed points.
+1980, Zippel 1979): the logarithm of each instance's is taken at two fixed points.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _ALIKE = 1e-9
 
 def distinguishable(situations: Situations) -> int:
     """Return the number of classes of instances that a learner could tell apart."""
-    model, instances = situations.flat, situations.shape[0]
-    weight = situations.born.reshape(instances, -1).sum(axis=1)
+    instances = situations.shape[0]
     marks = np.zeros((instances, POINTS))
     for point in range(POINTS):
-        values = np.zeros(len(situations.born))
+        values, logs = np.zeros(len(situations.born)), np.zeros(instances)
         first = _weights(point, 0, situations.symbols)
         size = (len(situations.kinds), len(situations.rewards), situations.signals)
         weights = _weights(point, situations.symbols, int(np.prod(size))).reshape(size)
-        _sum_up(model, situations.told, weights, values)
-        seen = situations.born * first[situations.seen] * values
-        marks[:, point] = seen.reshape(instances, -1).sum(axis=1) / weight
+        _sum_up(situations.flat, situations.told, weights, values, logs)
+        born = situations.born.reshape(instances, -1)
+        seen = (born * (first[situations.seen] * values).reshape(instances, -1)).sum(axis=1)
+        marks[:, point] = logs + np.log(seen / born.sum(axis=1))
     return len(np.unique((marks / _ALIKE).round(), axis=0))
 
 
@@ -45,9 +45,10 @@ def _weights(point: int, begin: int, count: int) -> np.ndarray:
 
 
 @kernel
-def _sum_up(model, told, weights, values):
-    """Fill `values` (N,) with f_0."""
+def _sum_up(model, told, weights, values, logs):
+    """Fill `values` (N,) with f_0 over the largest of its instance, and `logs` (I,) with the logarithm of that."""
     actions, situations = model.rewards.shape
+    size = situations // logs.shape[0]
     later = np.ones(situations)
     for decision in range(model.kinds.shape[0] - 1, -1, -1):
         first = model.first[model.kinds[decision]]
@@ -59,4 +60,9 @@ def _sum_up(model, told, weights, values):
                     weight = weights[decision, action, told[branch]]
                     total += weight * model.chance[branch] * later[model.into[branch]]
             values[n] = total / actions
+        for instance in range(logs.shape[0]):
+            own = slice(instance * size, (instance + 1) * size)
+            largest = values[own].max()
+            values[own] /= largest
+            logs[instance] += np.log(largest)
         later[:] = values
