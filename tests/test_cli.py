@@ -473,7 +473,7 @@ def record(generation, validation=None, seconds=1.0, lives=10):
 
 
 def run_of(generations=10):
-    problem = SimpleNamespace(columns=("fitness", "accuracy"), chance=0.5)
+    problem = SimpleNamespace(columns=("fitness", "accuracy"), chance=0.5, called=("chance", "oracle"))
     config = SimpleNamespace(generations=generations)
     return SimpleNamespace(config=config, search=SimpleNamespace(problem=problem))
 

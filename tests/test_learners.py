@@ -250,7 +250,7 @@ def lived(problem, name, key):
     looks, known = problem._known(name)
     learner = problem.settings.learner.build(problem.layout.unpack(problem.layout.initial()), known)
     scores = np.zeros((HORIZON, 3), np.float32)
-    tables = problem._tables((name,))
+    tables = problem.settings.task.tables((name,))
     live_tabular(learner, tables, np.int64(0), looks, np.uint64(key), np.int64(1), scores)
     return scores
 

@@ -3,6 +3,7 @@
 import functools
 import json
 import math
+from collections import Counter
 
 import msgspec
 import pytest
@@ -309,3 +310,15 @@ def test_bins_can_be_kept_from_filling_up():
     balanced = sample(msgspec.structs.replace(SETTINGS, per_bin=1), 8)
     assert coverage(task.place for task in balanced.tasks).occupied == 8
     assert balanced.rejected[FULL] > 0
+
+
+def test_what_a_sign_looks_like_says_nothing_of_where_it_is_shown():
+    """A sign is called after the place that it is drawn for, so its code must not be."""
+    codes = Counter()
+    for number in range(400):
+        spec = draw_candidate(stream_key(5, Purpose.TASK, 0, number), SETTINGS)
+        codes.update(
+            [spec.stimuli[spec.observations["start"]]] if spec.observations.get("start") in spec.stimuli else []
+        )
+    assert len(codes) == 6
+    assert max(codes.values()) < 0.25 * codes.total()

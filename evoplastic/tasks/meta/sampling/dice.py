@@ -58,3 +58,8 @@ class Dice:
         left = list(range(len(items)))
         picked = sorted(left.pop(self.below(len(left))) for _ in range(count))
         return tuple(items[number] for number in picked)
+
+    def in_any_order(self, items: Sequence[Item]) -> tuple[Item, ...]:
+        """Return all items, every order alike."""
+        left = list(items)
+        return tuple(left.pop(self.below(len(left))) for _ in items)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from evoplastic.tasks.meta.language import Names, Row, Rows, Variable
 from evoplastic.tasks.meta.sampling.draft import Draft
 
@@ -72,14 +74,22 @@ def _row(draft: Draft, way: int) -> Row:
 
 
 def draw_observations(draft: Draft) -> tuple[dict[str, str], dict[str, Names]]:
-    """Return the codes of the stimuli that are fixed, and what each state shows."""
+    """Return the codes of the signs that are fixed, any of CODES, and what each state shows."""
+    signs, shown = _draw_signs(draft)
+    return dict(zip(signs, draft.dice.in_any_order(CODES))), {
+        state: shown[state] for state in draft.states if state in shown
+    }
+
+
+def _draw_signs(draft: Draft) -> tuple[Sequence[str], dict[str, str]]:
+    """Return the signs that are fixed, and the sign of each state that has one."""
     dice, states = draft.dice, draft.states
     if not dice.chance(draft.settings.aliased):
-        return dict(zip(SIGNS, CODES[: len(states)])), dict(zip(states, SIGNS))
+        return SIGNS[: len(states)], dict(zip(states, SIGNS))
     shown: dict[str, str] = {}
-    codes: dict[str, str] = {}
+    signs: list[str] = []
     if len(states) > 1 and draft.affords(2) and dice.chance(0.45):
-        shown, codes = _pair(draft)
+        shown, signs = _pair(draft)
     for state in states:
         kind = dice.unit()
         if state in shown or kind < 0.25:
@@ -87,20 +97,19 @@ def draw_observations(draft: Draft) -> tuple[dict[str, str], dict[str, Names]]:
         if kind < 0.55 and shown:
             shown[state] = dice.one_of(list(shown.values()))
         else:
-            sign = SIGNS[len(codes)]
-            codes[sign] = CODES[len(codes)]
-            shown[state] = sign
-    return codes, {state: shown[state] for state in states if state in shown}
+            shown[state] = SIGNS[len(signs)]
+            signs.append(shown[state])
+    return signs, shown
 
 
-def _pair(draft: Draft) -> tuple[dict[str, str], dict[str, str]]:
-    """Return two states that show variable stimuli, drawn anew or swapped, and the codes of those swapped."""
+def _pair(draft: Draft) -> tuple[dict[str, str], list[str]]:
+    """Return two states that show variable stimuli, drawn anew or swapped, and the signs of those swapped."""
     dice = draft.dice
     one, another = dice.some_of(draft.states, 2)
     if dice.chance(0.7):
         draft.vary("one sign", Variable(stimulus="drawn"), 2, f"which new signs the {one} and the {another} show")
         draft.variables["other sign"] = Variable(stimulus="drawn")
-        return {one: "one sign", another: "other sign"}, {}
+        return {one: "one sign", another: "other sign"}, []
     draft.vary("one sign", Variable(stimulus=SIGNS[:2]), 2, f"which of two signs the {one} and the {another} show")
     draft.variables["other sign"] = Variable(other="one sign")
-    return {one: "one sign", another: "other sign"}, dict(zip(SIGNS[:2], CODES))
+    return {one: "one sign", another: "other sign"}, list(SIGNS[:2])
