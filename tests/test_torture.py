@@ -671,15 +671,22 @@ def test_a_pickle_as_task_spec_is_refused_in_one_sentence(tmp_path, trap):
 # ---- two writers
 
 
-LONG = "strategy.population=300"
+LONG = "strategy.population=2000"
 
 
 @pytest.fixture
 def holder(process, tmp_path):
-    """A process that evolves `tiny-s0` without end, and almost never writes: its generations are long."""
+    """A process in the middle of a long generation of `tiny-s0`: the one before it is recorded and saved."""
     evolving = process(*RUN, "--set", LONG, "--generations", 100_000, "--runs-dir", tmp_path)
-    evolving.wait_for(lambda: lines(tmp_path / "tiny-s0" / "events.jsonl") > 0)
+    events = tmp_path / "tiny-s0" / "events.jsonl"
+    evolving.wait_for(
+        lambda: events.exists() and events.read_text().endswith("\n") and _last_event(events) == "checkpoint"
+    )
     return evolving
+
+
+def _last_event(events):
+    return json.loads(events.read_text().splitlines()[-1])["kind"]
 
 
 def test_a_second_process_is_refused_while_the_first_lives_be_it_stopped(holder, process, tmp_path):
