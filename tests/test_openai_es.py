@@ -9,8 +9,9 @@ from test_strategies import CENTER, D, advance, build, evolved, normals, same, s
 
 from evoplastic.errors import UserError
 from evoplastic.random import Purpose, stream_key
-from evoplastic.strategies.openai_es import OpenAIESSettings, sum_of_squares
+from evoplastic.strategies.openai_es import OpenAIESSettings
 from evoplastic.strategies.optimizers import OPTIMIZERS, Adam
+from evoplastic.strategies.sums import dot, norm
 
 
 def test_pairs_sum_to_twice_the_center_within_one_ulp():
@@ -161,12 +162,12 @@ def test_a_genome_with_nothing_to_evolve_is_refused():
         build(genome=space(0))
 
 
-def test_the_sum_of_squares_runs_first_to_last():
-    vector = normals(np.uint64(9), 1001)
+def test_sums_run_first_to_last():
+    one, other = normals(np.uint64(9), 1001), normals(np.uint64(10), 1001)
     total = 0.0
-    for number in vector.tolist():
-        total = total + number * number
-    assert sum_of_squares(vector) == total
+    for left, right in zip(one.tolist(), other.tolist()):
+        total = total + left * right
+    assert dot(one, other) == total and norm(one) == math.sqrt(dot(one, one))
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)

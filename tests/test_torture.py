@@ -29,7 +29,7 @@ import numpy as np
 import pytest
 from conftest import PACKAGE, child
 from test_checkpoints import same
-from test_cli import RUN, lines, process, snapshot
+from test_cli import RUN, process, snapshot
 from test_evolution import tiny
 from test_launch import files, stop_after
 

@@ -13,7 +13,6 @@ from its key wherever it is needed. Source: Salimans et al. 2017; constants of t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
@@ -22,12 +21,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from evoplastic.errors import UserError
-from evoplastic.jit import kernel
-from evoplastic.random import Purpose, fill_normals, stream_key
-from evoplastic.strategies.contract import Array, SearchSpace, read_only
+from evoplastic.strategies.contract import Array, SearchSpace, Space, Strategy, check_arrays, check_tell, read_only
 from evoplastic.strategies.optimizers import Adam, AnyOptimizer, NotNegative, Positive
+from evoplastic.strategies.samples import Gaussian, add_weighted_normals, compact
 from evoplastic.strategies.shaping import SHAPINGS, ShapingName
+from evoplastic.strategies.sums import norm
 
 
 class OpenAIESSettings(
@@ -47,37 +45,7 @@ class OpenAIESSettings(
 
     def build(self, space: SearchSpace, seed: int) -> OpenAIES:
         """Return the strategy for a genome; UserError if the genome has nothing to evolve."""
-        if space.size == 0:
-            raise UserError("there is nothing to evolve: every block of the genome has evolve = false")
-        return OpenAIES(self, read_only(space.floors), read_only(space.steps), seed)
-
-
-@dataclass(frozen=True, eq=False)
-class Antithetic:
-    """Members m and m + P/2 mirror each other in the center.
-
-    Both come from one rounded deviation, so each lies within half a unit in the last place (ulp) of its exact place
-    and their sum is twice the center to within one ulp of the larger member.
-    """
-
-    population: int
-    center: Array  # (D,)
-    scale: Array  # (D,) or, where all are equal, (1,): standard deviation of each gene
-    seed: int
-    generation: int
-
-    def genotype(self, member: int) -> Array:
-        deviation = np.empty_like(self.center)
-        fill_normals(self.key(self.pair(member)), deviation)
-        deviation *= self.scale
-        return self.center + deviation if member < self.population // 2 else self.center - deviation
-
-    def pair(self, member: int) -> int:
-        return member % (self.population // 2)
-
-    def key(self, pair: int) -> np.uint64:
-        """Return the key of a pair's normals."""
-        return stream_key(self.seed, Purpose.PERTURBATION, self.generation, pair)
+        return OpenAIES(self, Space.of(space), seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,42 +58,38 @@ class OpenAIESState:
 
 
 @dataclass(frozen=True, eq=False)
-class OpenAIES:
+class OpenAIES(Strategy[OpenAIESState, Gaussian]):
     settings: OpenAIESSettings
-    floors: Array  # (D,)
-    steps: Array  # (D,)
+    space: Space
     seed: int
 
     def initial(self, center: Array) -> OpenAIESState:
-        if center.shape != self.floors.shape:
-            raise ValueError(f"the center must have shape {self.floors.shape}, got {center.shape}")
-        optimizer = self.settings.optimizer.initial(len(center))
-        return OpenAIESState(read_only(np.maximum(center, self.floors)), 0, optimizer, 0.0, 0.0)
+        optimizer = self.settings.optimizer.initial(self.space.size)
+        return OpenAIESState(self.space.inside(center), 0, optimizer, 0.0, 0.0)
 
-    def ask(self, state: OpenAIESState) -> Antithetic:
-        scale = self.settings.sigma * self.steps
-        scale = scale if np.ptp(scale) else scale[:1]  # a generation's message is little more than its center
-        return Antithetic(self.settings.population, state.center, scale, self.seed, state.generation)
+    def ask(self, state: OpenAIESState) -> Gaussian:
+        scale = self.settings.sigma * self.space.steps
+        return Gaussian(self.settings.population, state.center, compact(scale), self.seed, state.generation)
 
-    def tell(self, state: OpenAIESState, candidates: Antithetic, fitness: Array) -> OpenAIESState:
+    def tell(self, state: OpenAIESState, candidates: Gaussian, fitness: Array) -> OpenAIESState:
         """Return the next state. Fitness that is not finite is what `shaping` makes of it; if none of a generation's
         is finite, the generation counts but neither center nor optimizer changes."""
-        self._check(state, candidates, fitness)
+        check_tell(state, candidates, fitness)
         generation = state.generation + 1
         if not np.isfinite(fitness).any():
             return replace(state, generation=generation, gradient_norm=0.0, update_norm=0.0)
         g = self._fitness_gradient(candidates, SHAPINGS[self.settings.shaping](fitness))
-        gradient = self.settings.weight_decay * self.steps * state.center - g
+        gradient = self.settings.weight_decay * self.space.steps * state.center - g
         change, optimizer = self.settings.optimizer.update(state.optimizer, gradient)
-        center = read_only(np.maximum(state.center + self.steps * change, self.floors))
-        return OpenAIESState(center, generation, optimizer, _norm(g), _norm(center - state.center))
+        center = self.space.inside(state.center + self.space.steps * change)
+        return OpenAIESState(center, generation, optimizer, norm(g), norm(center - state.center))
 
     def diagnostics(self, state: OpenAIESState) -> dict[str, float]:
         """Return the Euclidean norms of the last fitness gradient g, of the last update, and of the center."""
         return {
             "gradient_norm": state.gradient_norm,
             "update_norm": state.update_norm,
-            "center_norm": _norm(state.center),
+            "center_norm": norm(state.center),
         }
 
     def arrays(self, state: OpenAIESState) -> dict[str, NDArray[Any]]:
@@ -137,50 +101,20 @@ class OpenAIES:
         }
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> OpenAIESState:
-        blank = self.initial(np.zeros_like(self.floors))
-        expected = {name: array.shape for name, array in self.arrays(blank).items()}
-        found = {name: array.shape for name, array in arrays.items()}
-        if found != expected:
-            raise UserError(f"the saved state is not one of this search: it must hold {expected}, got {found}")
+        blank = self.initial(np.zeros(self.space.size))
+        check_arrays(arrays, self.arrays(blank))
         optimizer = {name: read_only(arrays[f"optimizer.{name}"]) for name in blank.optimizer}
         gradient_norm, update_norm = map(float, arrays["norms"])
         return OpenAIESState(
             read_only(arrays["center"]), int(arrays["generation"]), optimizer, gradient_norm, update_norm
         )
 
-    def _fitness_gradient(self, candidates: Antithetic, shaped: Array) -> Array:
+    def memory(self) -> int:
+        # center, scale, gradient, normals and an update's few temporaries: no more, whatever the population
+        return 8 * self.space.size * (8 + 2 * len(self.settings.optimizer.initial(0)))
+
+    def _fitness_gradient(self, candidates: Gaussian, shaped: Array) -> Array:
         half = candidates.population // 2
-        keys = np.array([candidates.key(pair) for pair in range(half)])
         total = np.zeros(len(candidates.center))
-        add_weighted_normals(keys, shaped[:half] - shaped[half:], total)
+        add_weighted_normals(candidates.keys(), shaped[:half] - shaped[half:], total)
         return total / (candidates.population * self.settings.sigma)
-
-    def _check(self, state: OpenAIESState, candidates: Antithetic, fitness: Array) -> None:
-        if candidates.generation != state.generation:
-            raise ValueError(f"candidates are of generation {candidates.generation}, the state of {state.generation}")
-        if fitness.shape != (candidates.population,):
-            raise ValueError(f"fitness must have shape ({candidates.population},), got {fitness.shape}")
-
-
-@kernel
-def add_weighted_normals(keys: NDArray[np.uint64], weights: Array, total: Array) -> None:
-    """Add to `total` (D,) the normals of each key (pairs,) times its weight (pairs,), pair after pair."""
-    normals = np.empty_like(total)
-    for pair in range(keys.shape[0]):
-        fill_normals(keys[pair], normals)
-        for gene in range(total.shape[0]):
-            total[gene] += weights[pair] * normals[gene]
-
-
-@kernel
-def sum_of_squares(vector: Array) -> float:
-    """Return the sum of squares of `vector` (D,), first to last."""
-    total = 0.0
-    for gene in range(vector.shape[0]):
-        total += vector[gene] * vector[gene]
-    return total
-
-
-def _norm(vector: Array) -> float:
-    # A copy, since a read-only array would be another type and compile the kernel again.
-    return math.sqrt(sum_of_squares(vector.copy()))
