@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "EvaluationRequest": "analysis.evaluation",
+    "Genotype": "genotypes",
     "Record": "evolution",
     "Run": "launch",
     "RunConfig": "config",
@@ -26,6 +27,7 @@ _HOMES = {
     "UserError": "errors",
     "evaluate": "analysis.evaluation",
     "evolve": "api",
+    "load_genotype": "genotypes",
     "load_run": "launch",
     "read_config": "config",
 }

@@ -29,7 +29,7 @@ import numpy as np
 from evoplastic.config import RunConfig, parse_config, read_config
 from evoplastic.errors import UserError
 from evoplastic.evaluators.threads import Threads, available_cores
-from evoplastic.evolution import Search, evolve
+from evoplastic.evolution import Search, evolve, training_jobs
 from evoplastic.jit import kernel
 from evoplastic.modulation import MODULATIONS
 from evoplastic.problems.lesions import Body
@@ -188,9 +188,8 @@ def _bare_lifetimes(search: Search, state: State, workers: int) -> float:
     """Return the seconds of the lifetimes of a generation's members, their bodies made before, shared by threads."""
     candidates, problem = search.strategy.ask(state), search.config.problem.build(search.config.seed)
     ready: list[tuple[Body, np.uint64]] = []
-    for member in range(candidates.population):
-        life = problem.training_life(state.generation, candidates.pair(member))
-        ready.append((problem.body(candidates.genotype(member), life), problem.key(life)))
+    for job in training_jobs(search, candidates, state.generation, range(candidates.population)):
+        ready.append((problem.body(candidates.genotype(job.member), job.life), problem.key(job.life)))
     left = iter(ready)  # next() on it is atomic
     trials = search.config.problem.task.life_trials
 

@@ -3,33 +3,26 @@
 `gen-00000012.npz` is a plain, uncompressed npz of numeric arrays and one uint8 array `meta` (canonical JSON: format,
 version, generation, meta); 12 is the next generation to run. `gen-00000012.sha256` beside it names the content, and
 a checkpoint whose content has another name is damaged. Nothing in either file depends on time, host or path, so
-equal states give equal bytes. Nothing read here is ever executed: no pickle, and no more memory than the file is long.
+equal states give equal bytes.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-import math
 import re
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from evoplastic.errors import UserError, writing
 from evoplastic.files import Migration, migrated, remove_leftovers, write_together
+from evoplastic.npz import DTYPES, Array, content_sha256, npz_bytes, read_npz
 
-Array = npt.NDArray[Any]
 FORMAT = "evoplastic.checkpoint"
 MIGRATIONS: dict[int, Migration] = {}  # version N of the meta document -> version N + 1
-DTYPES = ("<f8", "<i8", "<u8", "|u1")
-_EARLIEST = (1980, 1, 1, 0, 0, 0)  # the zip format's first date; any fixed one keeps the bytes equal
 _NAME = re.compile(r"\w[\w./-]*")
 
 
@@ -60,7 +53,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, before_rename: Callab
     checksum = path.with_suffix(".sha256")
     try:
         # The checksum gets its name first: a kill between the two leaves a lone checksum, which is no checkpoint.
-        write_together({checksum: _checksum_line(arrays), path: _npz(arrays)}, before_rename)
+        write_together({checksum: _checksum_line(arrays), path: npz_bytes(arrays)}, before_rename)
     except BaseException:
         if checksum.exists() and not path.exists():
             checksum.unlink(missing_ok=True)
@@ -71,7 +64,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, before_rename: Callab
 def read_checkpoint(path: Path) -> Checkpoint:
     """Return the checkpoint in `path`, arrays read-only; DamagedCheckpoint unless it is exactly what was written."""
     try:
-        arrays = _read_npz(path)
+        arrays = read_npz(path)
         if _read_checksum(path.with_suffix(".sha256")) != _checksum_line(arrays):
             raise ValueError("its content does not match its .sha256 file")
         document = json.loads(arrays.pop("meta").tobytes())
@@ -148,22 +141,8 @@ def _encode(checkpoint: Checkpoint) -> dict[str, Array]:
 
 
 def _checksum_line(arrays: Mapping[str, Array]) -> bytes:
-    """Return the line that names the arrays' content: SHA-256 over the sorted (name, dtype, shape, bytes)."""
-    digest = hashlib.sha256()
-    for name, array in sorted(arrays.items()):
-        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode() + b"\n" + array.tobytes())
-    return f"evoplastic.content_sha256 1 {digest.hexdigest()}\n".encode()
-
-
-def _npz(arrays: Mapping[str, Array]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in arrays.items():
-            member = zipfile.ZipInfo(f"{name}.npy", _EARLIEST)
-            member.create_system = 3
-            with archive.open(member, "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, array, version=(1, 0), allow_pickle=False)
-    return buffer.getvalue()
+    """Return the line that names the arrays' content."""
+    return f"evoplastic.content_sha256 1 {content_sha256(arrays)}\n".encode()
 
 
 def _read_checksum(path: Path) -> bytes:
@@ -171,31 +150,3 @@ def _read_checksum(path: Path) -> bytes:
         raise ValueError("its .sha256 file is missing")
     with path.open("rb") as file:
         return file.read(200)
-
-
-def _read_npz(path: Path) -> dict[str, Array]:
-    if not path.is_file():
-        raise ValueError("it is missing")
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        # Stored members that together fit into the file cannot unfold into more memory than the file is long.
-        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-            raise ValueError("it has compressed members")
-        if sum(member.file_size for member in members) > path.stat().st_size:
-            raise ValueError("its members claim to be larger than the file")
-        return {member.filename.removesuffix(".npy"): _read_npy(archive.read(member)) for member in members}
-
-
-def _read_npy(data: bytes) -> Array:
-    file = io.BytesIO(data)
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError("it has an array in another npy version than 1.0")
-    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
-    if dtype.str not in DTYPES or fortran_order:
-        raise ValueError(f"it has an array of unexpected type {dtype}")
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
-        raise ValueError(f"it has an array whose shape {shape} does not fit its bytes")
-    file.seek(0)
-    array: Array = np.lib.format.read_array(file, allow_pickle=False)
-    array.setflags(write=False)
-    return array

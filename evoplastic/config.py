@@ -21,6 +21,8 @@ from evoplastic.errors import UserError, nearest
 from evoplastic.problems import PROBLEMS
 from evoplastic.problems.contract import ProblemSettings, choose_lesions
 from evoplastic.strategies import STRATEGIES
+from evoplastic.strategies.repeats import LifetimeSettings
+from evoplastic.strategies.restarts import RestartSettings
 
 PRESETS = Path(__file__).resolve().parent / "presets"
 FORMAT, VERSION = "evoplastic.run", 1
@@ -28,6 +30,7 @@ LARGEST = 1e12  # size of a fraction; kernels are float32
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+Sha256 = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
 
 
 class ValidationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,6 +45,13 @@ class EvaluationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
 
     lives: Positive = 16  # per task and condition
     controls: tuple[str, ...] = ("plasticity_off",)  # lesions of the problem, or all
+
+
+class EliteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Members that are kept beside the center; which of them is best, lives of their own tell at the end."""
+
+    keep: Count = 0  # of the best members of all generations
+    lives: Positive = 16  # per task
 
 
 class CheckpointSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,8 +72,12 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     deviations: tuple[str, ...] = ()  # from a published program that the settings replicate
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**62)] = 0
     generations: Positive = 100  # in total, never an increment
+    start: Sha256 = ""  # of the genes that generation 0 starts from, given with --from; "": the genome's own
     problem: Union[tuple(PROBLEMS.values())]  # type: ignore[valid-type] # noqa: UP007
     strategy: Union[tuple(STRATEGIES.values())]  # type: ignore[valid-type] # noqa: UP007
+    lifetimes: LifetimeSettings = LifetimeSettings()
+    restarts: RestartSettings = RestartSettings()
+    elites: EliteSettings = EliteSettings()
     validation: ValidationSettings = ValidationSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     checkpoints: CheckpointSettings = CheckpointSettings()
@@ -112,7 +126,8 @@ def deciding(config: RunConfig) -> str:
     It is text so that nobody sorts it: the order of a battery's tasks decides what a generation draws.
     """
     content = msgspec.to_builtins(config)
-    return json.dumps({key: content[key] for key in ("seed", "problem", "strategy")})
+    kept = {key: content[key] for key in ("seed", "problem", "strategy", "lifetimes", "restarts", "start")}
+    return json.dumps(kept | {"elites": {"keep": config.elites.keep}})
 
 
 def difference(config: RunConfig, stored: str) -> str | None:

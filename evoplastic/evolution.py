@@ -22,6 +22,7 @@ from evoplastic.problems.contract import FITNESS, METRIC, Problem
 from evoplastic.random import Purpose
 from evoplastic.strategies.contract import Candidates, Fixed, State, Strategy
 
+QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of the population's fitness, recorded
 MOST_FAILED = 0.5  # share of non-finite fitness above which a run stops
 
 
@@ -40,6 +41,7 @@ class Record:
     seconds: float  # ask, evaluate, tell
     validation_lives: int
     validation_seconds: float
+    best: tuple[int, float]  # the member with the highest fitness, and that fitness
 
 
 @dataclass(frozen=True)
@@ -49,16 +51,23 @@ class Search:
     config: RunConfig
     problem: Problem
     strategy: Strategy[Any, Any]
+    genes: NDArray[np.float64] | None = None  # (D,), what generation 0 starts from where the settings name them
 
     @classmethod
-    def of(cls, config: RunConfig) -> Search:
-        """Build the problem and the strategy of `config`."""
+    def of(cls, config: RunConfig, genes: NDArray[np.float64] | None = None) -> Search:
+        """Build the problem and the strategy of `config`; `genes` are those that `config.start` names."""
         problem = config.problem.build(config.seed)
-        return cls(config, problem, config.strategy.build(problem.layout, config.seed))
+        strategy = config.restarts.build(config.strategy, problem.layout, config.seed)
+        return cls(config, problem, config.lifetimes.over(strategy), genes)
 
     def start(self) -> State:
-        """Return generation 0's state."""
-        state: State = self.strategy.initial(self.problem.layout.initial())
+        """Return generation 0's state; UserError if the settings name genes that are not here."""
+        if self.config.start and self.genes is None:
+            raise UserError(
+                f"the key start names genes that are not here, {self.config.start[:12]}...; give their file with "
+                "--from, such as the start.npz of the run that these settings are from"
+            )
+        state: State = self.strategy.initial(self.problem.layout.initial() if self.genes is None else self.genes)
         return state
 
 
@@ -81,29 +90,45 @@ def evolve(
         with threadpool_limits(1):
             candidates = search.strategy.ask(state)
             living = [member for member in range(candidates.population) if (generation, member) not in skipped]
-            scores = np.full((candidates.population, len(search.problem.columns)), np.nan)
-            scores[living] = evaluator.evaluate(candidates, training_jobs(search, candidates, generation, living))
+            scores = np.full((candidates.population, candidates.lives, len(search.problem.columns)), np.nan)
+            rows = evaluator.evaluate(candidates, training_jobs(search, candidates, generation, living))
+            scores[living] = rows.reshape(len(living), *scores.shape[1:])
             training = _summary(search, scores, generation)
-            state = search.strategy.tell(state, candidates, scores[:, FITNESS])
+            fitness = scores[:, 0, FITNESS] if candidates.lives == 1 else scores[..., FITNESS]
+            effective = search.strategy.effective_size(state, fitness)
+            state = search.strategy.tell(state, candidates, fitness)
         metrics = {
             "generation": generation,
             "training": training,
             "validation": validation,
-            "strategy": search.strategy.diagnostics(state),
+            "strategy": search.strategy.diagnostics(state) | {"effective_size": effective},
         }
         seconds = time.perf_counter() - validated
-        yield Record(generation, state, metrics, len(living), seconds, validation_lives, validated - started)
+        best = _best(scores[..., FITNESS].mean(axis=1))
+        yield Record(generation, state, metrics, len(rows), seconds, validation_lives, validated - started, best)
 
 
 def training_jobs(search: Search, candidates: Candidates, generation: int, members: Iterable[int]) -> list[Job]:
-    """Return the lives that decide the fitness of these members."""
-    return [Job(member, search.problem.training_life(generation, candidates.pair(member))) for member in members]
+    """Return the lives that decide the fitness of these members, all of one member together."""
+    lives = [number * candidates.population for number in range(candidates.lives)]  # beyond all pairs of the one before
+    return [
+        Job(member, search.problem.training_life(generation, candidates.pair(member) + beyond))
+        for member in members
+        for beyond in lives
+    ]
+
+
+def _best(fitness: NDArray[np.float64]) -> tuple[int, float]:
+    """Return the first member of those with the highest fitness (P,), and that fitness; failed members are none."""
+    member = int(np.argmax(np.where(np.isfinite(fitness), fitness, -np.inf)))
+    return member, float(fitness[member])
 
 
 def _summary(search: Search, scores: NDArray[np.float64], generation: int) -> dict[str, Any]:
-    """Return the population's scores, failed members left out; Diverged if too many failed."""
+    """Return the population's scores, (P, lives, columns), failed members left out; Diverged if too many failed."""
+    finite = np.isfinite(scores[..., FITNESS]).all(axis=1)
+    scores = scores.mean(axis=1)
     fitness = scores[:, FITNESS]
-    finite = np.isfinite(fitness)
     failed = int((~finite).sum())
     if failed > MOST_FAILED * len(fitness):
         raise Diverged(
@@ -116,6 +141,7 @@ def _summary(search: Search, scores: NDArray[np.float64], generation: int) -> di
         "fitness": float(good[:, FITNESS].mean()),
         "fitness_best": float(good[:, FITNESS].max()),
         "fitness_sd": float(good[:, FITNESS].std()),
+        "fitness_quantiles": np.quantile(good[:, FITNESS], QUANTILES).tolist(),
         "failed": failed,
     }
 

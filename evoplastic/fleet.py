@@ -127,7 +127,9 @@ class Fleet:
                 self._tell(f"{name} {'is done' if code == DONE else 'stopped' if stopped else 'failed'}")
 
 
-def cell_job(group: Path, planned: Planned, given: Iterable[str]) -> Job:
+def cell_job(
+    group: Path, planned: Planned, given: Iterable[str], is_done: Callable[[Path, int], bool] = is_done
+) -> Job:
     """Return the job that runs a group's cell or carries it on, with the options `given` to all cells."""
     cell, overrides, config = planned
     folder = group / cell.name

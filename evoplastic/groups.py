@@ -95,6 +95,17 @@ def is_done(folder: Path, generations: int) -> bool:
         return False
 
 
+def is_evolved(folder: Path, generations: int) -> bool:
+    """Return whether the run in `folder` has a checkpoint at `generations` or later, or has diverged before."""
+    try:
+        run = RunFolder.find(folder)
+        if run is None or not run.has_checkpoints():
+            return False
+        return run.load_checkpoint(lambda sentence: None).generation >= generations or run.diverged
+    except UserError:
+        return False
+
+
 def reached(folder: Path) -> int:
     """Return the generations that the metrics hold, by counting lines: it is asked for again and again."""
     try:

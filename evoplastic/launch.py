@@ -17,14 +17,16 @@ from numpy.typing import NDArray
 
 from evoplastic.checkpoints import Checkpoint
 from evoplastic.config import RunConfig, deciding, difference, parse_config, write_toml
+from evoplastic.elites import NO_ELITES, Elites, split
 from evoplastic.errors import UserError
 from evoplastic.evaluators.contract import Abandoned, Evaluator, Poisoned
-from evoplastic.evolution import Record, Search, evolve, training_jobs
+from evoplastic.evolution import Diverged, Record, Search, evolve, training_jobs
 from evoplastic.files import plain
+from evoplastic.genotypes import Genotype, load_genotype
 from evoplastic.jit import source_hash
 from evoplastic.manifest import build_manifest, deciding_facts
 from evoplastic.random import Purpose
-from evoplastic.runs import RunFolder, legal_name
+from evoplastic.runs import START, RunFolder, legal_name
 from evoplastic.stop import StopRequest
 from evoplastic.strategies.contract import State
 
@@ -37,6 +39,7 @@ class Run:
     search: Search
     state: State
     warnings: tuple[str, ...] = field(default=())
+    elites: Elites = NO_ELITES
 
     @property
     def config(self) -> RunConfig:
@@ -57,12 +60,24 @@ def default_name(config: RunConfig) -> str:
     return legal_name(f"{config.name}-s{config.seed}")
 
 
-def start_run(config: RunConfig, runs: Path, name: str | None = None, command: list[str] | None = None) -> Run:
-    """Make the run's folder and return the run at generation 0."""
-    search = Search.of(config)
+def start_run(
+    config: RunConfig,
+    runs: Path,
+    name: str | None = None,
+    command: list[str] | None = None,
+    start: Genotype | None = None,
+) -> Run:
+    """Make the run's folder and return the run at generation 0; `start` holds the genes that `config.start` names."""
+    if start is not None and start.digest != config.start:
+        raise ValueError("the run starts from other genes than its settings name")
+    search = Search.of(config, None if start is None else start.genes)
+    state = search.start()
     manifest = build_manifest(command or [], source_hash())
-    folder = RunFolder.create(runs, name, default_name(config), write_toml(config), manifest)
-    return Run(folder, search, search.start())
+    given = None
+    if start is not None:
+        manifest["from"], given = start.origin, start.to_bytes()
+    folder = RunFolder.create(runs, name, default_name(config), write_toml(config), manifest, given)
+    return Run(folder, search, state)
 
 
 def stored_config(folder: RunFolder) -> RunConfig:
@@ -85,7 +100,7 @@ def load_run(path: str | Path | RunFolder, runs: Path | None = None, generations
     config = stored_config(folder)
     if generations is not None:
         config = msgspec.structs.replace(config, generations=generations)
-    search = Search.of(config)
+    search = _search(folder, config)
     warnings = [
         f"the run is not exact: member {member} of generation {generation} was skipped"
         for generation, member in sorted(folder.skipped())
@@ -107,7 +122,25 @@ def load_run(path: str | Path | RunFolder, runs: Path | None = None, generations
             f"run {folder.path.name!r} stands at generation {checkpoint.generation}, and --generations is the total: "
             f"give at least that many, got {generations}"
         )
-    return Run(folder, search, search.strategy.restore(checkpoint.arrays), tuple(warnings))
+    arrays, elites = split(checkpoint.arrays, search.problem.layout.size)
+    return Run(folder, search, search.strategy.restore(arrays), tuple(warnings), elites)
+
+
+def _search(folder: RunFolder, config: RunConfig) -> Search:
+    """Return the parts of the run in `folder`; UserError if its start.npz is not what it was."""
+    if not config.start:
+        return Search.of(config)
+    start = load_genotype(folder.path / START)
+    if start.digest != config.start:
+        raise UserError(
+            f"{folder.path / START} holds other genes than those that the run's config.toml names; restore it, or "
+            "start the run anew with --from"
+        )
+    search = Search.of(config, start.genes)
+    other_genome = search.problem.layout.difference(start.layout)
+    if other_genome:
+        raise UserError(f"run {folder.path.name!r} starts from genes of another genome: {other_genome}")
+    return search
 
 
 def resume_differences(run: Run) -> list[str]:
@@ -125,8 +158,8 @@ def replayed(run: Run, member: int) -> dict[str, Any]:
     candidates = search.strategy.ask(state)
     if member >= candidates.population:
         raise UserError(f"members are numbered 0 to {candidates.population - 1}, got {member}")
-    (job,) = training_jobs(search, candidates, state.generation, [member])
-    row = search.problem.score(candidates.genotype(member), job.life)
+    jobs = training_jobs(search, candidates, state.generation, [member])
+    row = np.mean([search.problem.score(candidates.genotype(member), job.life) for job in jobs], axis=0)
     score = dict(zip(search.problem.columns, plain(row), strict=True))
     told = {"run": run.folder.path.name, "generation": state.generation, "member": member, "score": score}
     return {"format": "evoplastic.replay", "version": 1, **told}
@@ -153,7 +186,7 @@ def carry_on(
     Returns the run where it now stands.
     """
     folder, settings = run.folder, run.config.checkpoints
-    state, saved, saved_at = run.state, -1, time.monotonic()
+    state, elites, saved, saved_at = run.state, run.elites, -1, time.monotonic()
     folder.rewind_metrics(state.generation)
     if stop.finish():
         return run
@@ -161,21 +194,24 @@ def carry_on(
         for record in _records(run, evaluator, skip):
             folder.append_metrics(record.metrics)
             folder.append_event("generation", **_costs(record), **evaluator.report())
-            state = record.state
+            elites, state = elites.after(run.search, state, record), record.state
             watch(record)
             kept = settings.keep_every and state.generation % settings.keep_every == 0
             if kept or time.monotonic() - saved_at >= settings.seconds:
-                _save(run, state)
+                _save(run, state, elites)
                 saved, saved_at = state.generation, time.monotonic()
             if stop.finish():
                 break
     except Abandoned:
         folder.append_event("abandoned", generation=state.generation)
+    except Diverged:
+        folder.append_event("diverged", generation=state.generation)
+        raise
     finally:
         # Also after an error: what was reached is kept, and the error goes on its way.
         if saved != state.generation:
-            _save(run, state)
-    return Run(folder, run.search, state, run.warnings)
+            _save(run, state, elites)
+    return Run(folder, run.search, state, run.warnings, elites)
 
 
 def _records(run: Run, evaluator: Evaluator, skip: Callable[[str], None] | None) -> Iterator[Record]:
@@ -201,14 +237,14 @@ def _records(run: Run, evaluator: Evaluator, skip: Callable[[str], None] | None)
             skip(f"the run is not exact any more: member {job.member} of generation {state.generation} is skipped")
 
 
-def _save(run: Run, state: State) -> None:
+def _save(run: Run, state: State, elites: Elites) -> None:
     started = time.perf_counter()
     search, settings = run.search, run.config.checkpoints
     meta: dict[str, Any] = {
         "layout": search.problem.layout.meta(),
         "settings": deciding(run.config),
     }
-    checkpoint = Checkpoint(state.generation, search.strategy.arrays(state), meta)
+    checkpoint = Checkpoint(state.generation, {**search.strategy.arrays(state), **elites.arrays()}, meta)
     run.folder.save_checkpoint(checkpoint, settings.keep_last, settings.keep_every)
     run.folder.append_event("checkpoint", generation=state.generation, seconds=time.perf_counter() - started)
 

@@ -193,7 +193,9 @@ def _update_seconds(search: Search) -> float:
         nonlocal state
         started = time.perf_counter()
         candidates = search.strategy.ask(state)
-        state = search.strategy.tell(state, candidates, np.arange(candidates.population, dtype=float))
+        shape = (candidates.population, candidates.lives)
+        fitness = np.arange(float(np.prod(shape))).reshape(shape)
+        state = search.strategy.tell(state, candidates, fitness[:, 0] if candidates.lives == 1 else fitness)
         return time.perf_counter() - started
 
     once()

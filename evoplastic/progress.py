@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.live import Live
 from rich.text import Text
 
@@ -62,6 +63,10 @@ class Screen:
             f"{problem.layout.size} genes; generations {run.state.generation} to {config.generations}; "
             f"{withheld if problem.withheld else problem.withholding}"
         )
+        strategy, kind = run.search.strategy, config.strategy.__struct_config__.tag
+        self.say(f"strategy {kind}: {decimal(strategy.memory())} of memory beside the lifetimes")
+        for note in strategy.notes(config.generations):
+            self.say(note)
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[Callable[[str], None]]:

@@ -27,6 +27,9 @@ class Purpose(IntEnum):
     VALIDATION = 4
     EVALUATION = 5
     CONTROL = 6
+    RESTART = 7
+    ELITES = 8
+    TUNING = 9
 
 
 def stream_key(run_seed: int, purpose: Purpose, *path: int) -> np.uint64:

@@ -2,6 +2,7 @@
 
     runs/<name>/  config.toml    what was asked, complete
                   manifest.json  what it ran on: versions, CPU, command, lineage
+                  start.npz      the genes it starts from, where other than the genome's own
                   metrics.jsonl  one record per generation, functions of config and seed alone
                   events.jsonl   what happened when: seconds, workers, restarts; never compared
                   skipped.jsonl  members left out since they kill their workers; where it is, the run is not exact
@@ -37,6 +38,7 @@ from evoplastic.manifest import read_manifest
 METRICS = "evoplastic.metrics"
 EVENTS = "evoplastic.events"
 SKIPPED = "evoplastic.skipped"
+START = "start.npz"
 METRICS_MIGRATIONS: dict[int, Migration] = {}  # metrics record version N -> N + 1
 
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)  # what renaming onto another folder, or a file, says
@@ -49,13 +51,20 @@ class RunFolder:
     def __init__(self, path: Path):
         self.path = path
         self._metrics = path / "metrics.jsonl"
+        self._events = path / "events.jsonl"
         self._skipped = path / "skipped.jsonl"
         self._checkpoints = path / "checkpoints"
         self._lock: RunLock | None = None
 
     @classmethod
     def create(
-        cls, runs_dir: Path, name: str | None, default_name: str, config_toml: str, manifest: Mapping[str, Any]
+        cls,
+        runs_dir: Path,
+        name: str | None,
+        default_name: str,
+        config_toml: str,
+        manifest: Mapping[str, Any],
+        start: bytes | None = None,
     ) -> RunFolder:
         """Make a run folder named `name`, which must be new, or `default_name`, then `-2`, `-3`; or leave nothing."""
         if name is not None:
@@ -70,6 +79,8 @@ class RunFolder:
                 for subfolder in _SUBFOLDERS:
                     (made / subfolder).mkdir()
             write_whole(made / "config.toml", config_toml.encode())
+            if start is not None:
+                write_whole(made / START, start)
             write_json(made / "manifest.json", manifest)
             return cls(_placed(made, runs_dir, name, default_name))
         except BaseException:
@@ -156,7 +167,16 @@ class RunFolder:
         """Append what happened just now, with the Unix time in seconds."""
         self._check_lock()
         event = {**facts, "kind": kind, "time": time.time(), "format": EVENTS, "version": 1}
-        _append_line(self.path / "events.jsonl", _line(event))
+        _append_line(self._events, _line(event))
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return what happened, oldest first; a generation that was lived again after a kill is there again."""
+        return list(_read_records(self._events, EVENTS, {}, ()))
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the run came to a generation too many of whose members failed."""
+        return any(event.get("kind") == "diverged" for event in self.events())
 
     def save_checkpoint(self, checkpoint: Checkpoint, keep_last: int = 3, keep_every: int = 0) -> Path:
         """Write the checkpoint, then drop old ones; UserError leaves those before it intact."""

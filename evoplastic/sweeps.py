@@ -68,23 +68,33 @@ class Arm(NamedTuple):
     fold: str | None
     overrides: tuple[str, ...]
 
+    @classmethod
+    def of(cls, source: str, over: dict[str, str], overrides: Sequence[str]) -> Arm:
+        """Return the arm of a source, what is laid over it, and one value for each varied key."""
+        return cls(source, over, None, (*overrides, *(f"{key}={value}" for key, value in over.items())))
+
 
 def plan(sweep: Sweep) -> list[Planned]:
     """Return the cells in the order in which they are to be run; UserError for one that cannot be or is there twice."""
     seeds, varied = read_seeds(sweep.seeds), read_over(sweep.over)
     _check_once(sweep.sources, "source")
-    _check_apart({_key(override) for override in sweep.overrides}, "--set", varied, "--over")
+    check_apart({_key(override) for override in sweep.overrides}, "--set", varied, "--over")
     arms = [
         arm
         for source in sweep.sources
         for values in itertools.product(*varied.values())
         for arm in _arms(sweep, source, dict(zip(varied, values)))
     ]
+    return cells(arms, seeds, sweep.generations)
+
+
+def cells(arms: Sequence[Arm], seeds: Sequence[int], generations: int | None = None) -> list[Planned]:
+    """Return the cells of all arms of a seed, then those of the next one; UserError as for `plan`."""
     if len(seeds) * len(arms) > MOST_CELLS:
         raise UserError(f"a group holds at most {MOST_CELLS} cells, got {len(seeds) * len(arms)}; name fewer")
     labels = _arm_labels(arms)
     planned = [
-        _planned(arm, ",".join([*([label] if label else []), f"s{seed}"]), seed, sweep.generations)
+        _planned(arm, ",".join([*([label] if label else []), f"s{seed}"]), seed, generations)
         for seed in seeds
         for arm, label in zip(arms, labels)
     ]
@@ -153,11 +163,11 @@ def _split(text: str) -> list[str]:
 
 def _arms(sweep: Sweep, source: str, over: dict[str, str]) -> Iterator[Arm]:
     """Yield the arms of a source and one value for each varied key: one, or one for each fold."""
-    overrides = (*sweep.overrides, *(f"{key}={value}" for key, value in over.items()))
+    whole = Arm.of(source, over, sweep.overrides)
     if sweep.folds is None:
-        yield Arm(source, over, None, overrides)
+        yield whole
         return
-    known = read_config(source, overrides).problem.folds()
+    known = read_config(source, whole.overrides).problem.folds()
     if not known:
         raise UserError(f"{source} has no folds, for none of its tasks can be withheld; sweep it without --folds")
     wanted = list(known) if sweep.folds == ALL_FOLDS else [name.strip() for name in sweep.folds.split(",")]
@@ -165,8 +175,8 @@ def _arms(sweep: Sweep, source: str, over: dict[str, str]) -> Iterator[Arm]:
     for name in wanted:
         if name not in known:
             raise UserError(f"fold {name!r} of {source} is unknown; choose some of {list(known)}{nearest(name, known)}")
-        _check_apart({_key(override) for override in known[name]}, "--folds", over, "--over")
-        yield Arm(source, over, name, (*overrides, *known[name]))
+        check_apart({_key(override) for override in known[name]}, "--folds", over, "--over")
+        yield whole._replace(fold=name, overrides=(*whole.overrides, *known[name]))
 
 
 def _planned(arm: Arm, name: str, seed: int, generations: int | None) -> Planned:
@@ -196,7 +206,7 @@ def _check_once(values: Iterable[object], what: str) -> None:
         raise UserError(f"{what} {twice[0]} is named twice; name each once")
 
 
-def _check_apart(keys: Iterable[str], option: str, others: Iterable[str], other_option: str) -> None:
+def check_apart(keys: Iterable[str], option: str, others: Iterable[str], other_option: str) -> None:
     both = sorted(set(keys) & set(others))
     if both:
         raise UserError(f"{both[0]} is given by {option} and by {other_option}; leave one of them out")

@@ -25,10 +25,10 @@ ORDER = [  # each storey may use those before it
     {"problems"},
     {"config"},
     {"evaluators"},
-    {"evolution"},
-    {"runs", "checkpoints", "lock"},
+    {"evolution", "elites"},
+    {"npz", "runs", "checkpoints", "lock", "genotypes"},
     {"analysis"},
-    {"launch", "sweeps", "groups", "fleet"},
+    {"launch", "champions", "warm_start", "sweeps", "groups", "fleet", "tuning", "tuned"},
     {"api", "cli", "__main__", "bench", "plan", "progress", "gym"},
 ]
 STOREY = {name: level for level, names in enumerate(ORDER) for name in names}

@@ -85,7 +85,7 @@ def test_there_is_a_record_per_generation(undisturbed):
 def test_a_record_tells_training_validation_and_where_the_search_stands(undisturbed):
     for record in undisturbed:
         training = record.metrics["training"]
-        assert list(training) == ["accuracy", "fitness", "fitness_best", "fitness_sd", "failed"]
+        assert list(training) == ["accuracy", "fitness", "fitness_best", "fitness_sd", "fitness_quantiles", "failed"]
         assert 0 <= training["accuracy"] <= 1 and training["fitness"] <= training["fitness_best"] < 0
         assert training["failed"] == 0
         assert record.metrics["strategy"]["update_norm"] > 0
@@ -246,12 +246,13 @@ class Broken:
 
     def __init__(self, strategy):
         self._strategy = strategy
-        self.start = strategy.initial(np.zeros(strategy.floors.shape))
+        self.start = strategy.initial(np.zeros(strategy.space.size))
 
     def ask(self, state):
         candidates = self._strategy.ask(state)
         return SimpleNamespace(
             population=candidates.population,
+            lives=1,
             pair=candidates.pair,
             genotype=lambda member: np.full_like(candidates.center, np.nan),
         )

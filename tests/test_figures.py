@@ -11,10 +11,11 @@ from matplotlib.image import imread
 from evoplastic.analysis import figures
 from evoplastic.analysis.canvas import canvas, label_ends
 from evoplastic.analysis.figures import run_figures
+from evoplastic.analysis.search_figure import search_figure
 from evoplastic.analysis.statistics import interval, paired
 from evoplastic.errors import UserError
 
-NAMES = ("progress", "learning", "conditions", "tasks")
+NAMES = ("progress", "learning", "conditions", "tasks", "search")
 TRIALS, SCORED = 60, 20
 MEANS = {"evolved": 0.85, "generation_0": 0.6, "plasticity_off": 0.5, "gains_uniform": 0.84}
 
@@ -92,7 +93,17 @@ def records(validated: bool = True) -> list[dict]:
     return [
         {
             "generation": generation,
-            "training": {"accuracy": 0.6 + 0.005 * generation},
+            "training": {
+                "accuracy": 0.6 + 0.005 * generation,
+                "fitness_best": -0.5 + 0.01 * generation,
+                "fitness_quantiles": [-0.9, -0.8, -0.7, -0.65 + 0.005 * generation, -0.6 + 0.008 * generation],
+            },
+            "strategy": {
+                "gradient_norm": 2.0 - 0.03 * generation,
+                "center_norm": 10.0,
+                "sigma": 0.1,
+                "axis_ratio": 3.0,
+            },
             "validation": {"lives": 2, "training": 0.6 + 0.006 * generation, "withheld": None}
             if validated and generation % 10 == 0
             else None,
@@ -185,7 +196,7 @@ def test_another_metric_has_its_own_name():
 
 @pytest.mark.parametrize(("metrics", "withheld"), [([], False), (records(validated=False), True)])
 def test_runs_without_records_validation_or_withheld_tasks_are_drawn(tmp_path, metrics, withheld):
-    assert len(run_figures(tmp_path, metrics, evaluation(2, withheld), courses(2, withheld))) == 8
+    assert len(run_figures(tmp_path, metrics, evaluation(2, withheld), courses(2, withheld))) == 10
 
 
 SCORE = {"metric": "score", "chance": 0.0, "oracle": 1.0, "oracle_exceeded": True, "blind_is_chance": False}
@@ -282,3 +293,27 @@ def test_many_tasks_are_cut_to_the_weakest():
 def test_a_folder_that_does_not_exist_is_told(tmp_path):
     with pytest.raises(UserError, match="could not be written"):
         run_figures(tmp_path / "absent", records(), evaluation(), courses())
+
+
+def test_the_search_page_draws_every_number_that_is_logged_and_says_its_last_value():
+    said = {text for axes in search_figure(records()).axes for text in words_of(axes)}
+    assert {"best", "median", "10-90 %", "gradient norm 0.83", "center norm 10", "sigma 0.1", "axis ratio 3"} <= said
+
+
+def test_a_label_of_the_search_page_stands_where_its_line_ends():
+    figure = search_figure(records())
+    movement = next(axes for axes in figure.axes if "gradient norm 0.83" in words_of(axes))
+    ends = {"gradient norm 0.83": 0.83, "center norm 10": 10.0}
+    for text in movement.texts:
+        height = movement.transAxes.inverted().transform(movement.transData.transform((0.0, ends[text.get_text()])))[1]
+        assert text.xy[1] == pytest.approx(height, abs=1e-6)
+
+
+def test_a_run_recorded_before_quantiles_were_is_drawn_too():
+    old = [record | {"training": {"accuracy": 0.5, "fitness_best": 0.0}, "strategy": {}} for record in records()]
+    said = {text for axes in search_figure(old).axes for text in words_of(axes)}
+    assert "the strategy logs none" in said
+
+
+def words_of(axes) -> list[str]:
+    return [text.get_text() for text in axes.texts]

@@ -97,7 +97,7 @@ def test_a_plain_function_is_evolved_evaluated_and_drawn(tmp_path, trials):
     assert "training tasks" in headline(result)
     metrics = [record.metrics for record in records]
     pictures = run_figures(tmp_path, metrics, result | {"generation": 2}, curves)
-    assert len(pictures) == 8 and all(path.stat().st_size for path in pictures)
+    assert len(pictures) == 10 and all(path.stat().st_size for path in pictures)
 
 
 def test_a_control_of_another_problem_is_refused():

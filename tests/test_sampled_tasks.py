@@ -302,7 +302,7 @@ def test_an_evaluation_survives_json_and_is_drawn(ran, tmp_path):
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     pictures = run_figures(tmp_path, [record.metrics for record in records], result | {"generation": 2}, curves)
     text = (tmp_path / "conditions.svg").read_text()
-    assert len(pictures) == 8 and "best non-adapting" in text and "validation" in text and ">chance<" not in text
+    assert len(pictures) == 10 and "best non-adapting" in text and "validation" in text and ">chance<" not in text
 
 
 def test_tables_of_named_tasks_have_a_line_for_the_best_fixed_policy():

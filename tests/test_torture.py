@@ -42,6 +42,7 @@ from evoplastic.evaluators.threads import Threads
 from evoplastic.groups import find_group
 from evoplastic.launch import carry_on, load_run, note_resume, resume_differences, start_run
 from evoplastic.lock import RunLock
+from evoplastic.npz import npz_bytes
 from evoplastic.runs import RunFolder
 from evoplastic.stop import StopRequest
 
@@ -599,7 +600,7 @@ def pickle_as_a_member(path, trap):
 def pickle_as_meta(path, trap):
     """A checkpoint that is right but for its meta."""
     arrays = {**read_checkpoint(path).arrays, "meta": np.frombuffer(pickle.dumps(trap, protocol=0), np.uint8)}
-    path.write_bytes(checkpoints._npz(arrays))
+    path.write_bytes(npz_bytes(arrays))
     path.with_suffix(".sha256").write_bytes(checkpoints._checksum_line(arrays))
 
 

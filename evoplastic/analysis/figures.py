@@ -33,6 +33,7 @@ from evoplastic.analysis.canvas import (
     mark,
 )
 from evoplastic.analysis.evaluation import EVOLVED, GENERATION_0, activity_alone
+from evoplastic.analysis.search_figure import search_figure
 from evoplastic.analysis.statistics import FEWEST_UNITS, interval, paired, share
 from evoplastic.files import write_together
 from evoplastic.problems.contract import PLASTICITY_OFF
@@ -59,6 +60,7 @@ def run_figures(
             "learning": _learning(curves),
             "conditions": _conditions(result),
             "tasks": _tasks(result),
+            "search": search_figure(metrics),
         }
         files = {folder / name: data for stem, figure in pictures.items() for name, data in _files(figure, stem)}
     write_together(files)

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from evoplastic import __version__
-from evoplastic.cli import groups, looking, running, tasks
+from evoplastic.cli import groups, looking, members, running, tasks, tuning
 from evoplastic.errors import UserError
 
 app = typer.Typer(
@@ -25,9 +25,11 @@ for command in (
     running.run,
     running.resume,
     running.evaluate,
-    running.replay,
+    members.replay,
+    members.export,
     groups.sweep,
     groups.compare,
+    tuning.tune,
     looking.presets,
     looking.bench,
     looking.plan,

@@ -51,7 +51,7 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Evolve a run for every seed, source, varied value and fold; the same command carries on what is not done."""
-    stop, screen = _listening(as_json)
+    stop, screen = listening(as_json)
     from evoplastic.groups import open_group
     from evoplastic.runs import runs_dir as resolve_runs_dir
     from evoplastic.sweeps import Sweep, default_name, plan
@@ -129,7 +129,7 @@ class How(NamedTuple):
             yield self.workers or shared.cpus, shared.address
 
 
-def _listening(as_json: bool) -> tuple[StopRequest, Screen]:
+def listening(as_json: bool) -> tuple[StopRequest, Screen]:
     """Listen to signals from here on, before anything heavy is imported."""
     from evoplastic.stop import StopRequest, listen
 
@@ -162,7 +162,7 @@ def _run_all(
 ) -> None:
     """Run the cells that are not done, side by side, and compare the group; or stop on a signal, and exit."""
     from evoplastic.evaluators.threads import available_cores
-    from evoplastic.fleet import DONE, INTERRUPTED, Fleet, cell_job
+    from evoplastic.fleet import INTERRUPTED, Fleet, cell_job
 
     left = [each for each in planned if not _is_done(group, each)]
     screen.say(f"{group.path}: {len(planned)} cells, {len(planned) - len(left)} of them done")
@@ -171,15 +171,20 @@ def _run_all(
         with how.opened() as (workers, address):
             abreast = min(parallel or min(workers, available_cores()), len(left))
             given = how.words(max(1, workers // abreast), address)
-            fleet = Fleet([cell_job(group.path, each, given) for each in left], abreast, screen.say)
-            with screen.board() as show:
-                codes = fleet.work(stop, lambda fleet: show(lambda: _board(group, planned, fleet)))
+            jobs = [cell_job(group.path, each, given) for each in left]
+            codes = work(screen, group, planned, Fleet(jobs, abreast, screen.say), stop)
     if stop.finish() or INTERRUPTED in codes.values():
         done = sum(_is_done(group, each) for each in planned)
         screen.say(f"stopped with {done} of {len(planned)} cells done; the same command carries on")
         raise typer.Exit(INTERRUPTED)
     _summarize(screen, group)
-    _complain(screen, group, {name: code for name, code in codes.items() if code != DONE})
+    complain(screen, group, codes)
+
+
+def work(screen: Screen, group: Group, planned: Sequence[Planned], fleet: Fleet, stop: StopRequest) -> dict[str, int]:
+    """Let the fleet run its cells, some of the planned ones, and show where all of these are; return exit codes."""
+    with screen.board() as show:
+        return fleet.work(stop, lambda fleet: show(lambda: _board(group, planned, fleet)))
 
 
 def _is_done(group: Group, planned: Planned) -> bool:
@@ -215,10 +220,11 @@ def _summarize(screen: Screen, group: Group) -> None:
         screen.say(f"summary: {group.path / 'summary.json'}")
 
 
-def _complain(screen: Screen, group: Group, failed: dict[str, int]) -> None:
+def complain(screen: Screen, group: Group, codes: dict[str, int]) -> None:
     """Raise UserError if cells failed, after naming them with the last line that each said."""
-    from evoplastic.fleet import last_line
+    from evoplastic.fleet import DONE, last_line
 
+    failed = {name: code for name, code in codes.items() if code != DONE}
     for name, code in failed.items():
         log = group.path / f"{name}.log"
         screen.warn(f"cell {name} failed; {log} ends in: {last_line(log, code)}")

@@ -17,6 +17,18 @@ RunsDir = Annotated[str | None, typer.Option(help="Folder of runs; default $EVOP
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, everything else on stderr.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or its name in the folder of runs.")]
 BreakLock = Annotated[bool, typer.Option("--break-lock", help="Take the run from a process that holds it.")]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="RUN[:WHICH]|FILE.npz",
+        help="Start from a run's center (the default), best of its elites or elite (their mean), or an exported file.",
+    ),
+]
+Fresh = Annotated[
+    str | None,
+    typer.Option(metavar="BLOCK,...|all", help="With --from: blocks that start from first genes of their own."),
+]
 Grace = Annotated[
     float | None,
     typer.Option(min=0, metavar="SECONDS", help="How long a signal lets the generation go on before it is abandoned."),

@@ -1,12 +1,11 @@
-"""Commands about one run: start it, carry it on, evaluate it, live one member's life again."""
+"""Commands about one run: start it, carry it on, evaluate it."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, redirect_stdout
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +13,8 @@ from evoplastic.cli.options import (
     Address,
     Backend,
     BreakLock,
+    Fresh,
+    From,
     Generations,
     Grace,
     Json,
@@ -24,17 +25,16 @@ from evoplastic.cli.options import (
     Workers,
     names,
 )
+from evoplastic.cli.session import Session, open_session
 from evoplastic.errors import UserError
 
 if TYPE_CHECKING:
     from evoplastic.analysis.evaluation import EvaluationRequest
     from evoplastic.config import RunConfig
-    from evoplastic.evaluators.contract import Evaluator, Placement
-    from evoplastic.evolution import Search
+    from evoplastic.evaluators.contract import Evaluator
+    from evoplastic.genotypes import Genotype
     from evoplastic.launch import Run
-    from evoplastic.progress import Screen
     from evoplastic.runs import RunFolder
-    from evoplastic.stop import StopRequest
 
 INTERRUPTED = 130
 
@@ -53,11 +53,16 @@ def run(
         bool, typer.Option("--resume-if-exists", help="Carry the run on if there is one; for job scripts.")
     ] = False,
     skip_poison: SkipPoison = False,
+    no_evaluation: Annotated[bool, typer.Option("--no-evaluation", help="Evolve and no more.")] = False,
+    from_: From = None,
+    fresh: Fresh = None,
     runs_dir: RunsDir = None,
     as_json: Json = False,
 ) -> None:
     """Evolve, evaluate, draw."""
-    session = _session(backend, workers, address, grace, as_json, skip_poison)
+    if no_evaluation and as_json:
+        raise UserError("--json tells the evaluation, which --no-evaluation leaves out; give one of the two")
+    session = open_session(backend, workers, address, grace, as_json, skip_poison)._replace(evaluates=not no_evaluation)
     from evoplastic.config import read_config
     from evoplastic.evolution import Search
     from evoplastic.launch import default_name, start_run
@@ -66,16 +71,16 @@ def run(
 
     runs = resolve_runs_dir(runs_dir)
     config = read_config(source, set_ or (), seed=seed, generations=generations)
+    config, start = _warm_start(session, config, from_, fresh, runs)
     if resume_if_exists:
         name = name or default_name(config)  # and no other: the next call must find it
         if found := RunFolder.find(runs / name):
             _same_settings(found, config)
             _resume(session, found, config.generations, extend_only=True)
             return
-    with session.evaluator(
-        Search.of(config)
-    ) as evaluator:  # first, so that a cluster that is not there leaves no folder
-        started = start_run(config, runs, name, command=["evoplastic", *sys.argv[1:]])
+    # First the evaluator, so that a cluster that is not there leaves no folder.
+    with session.evaluator(Search.of(config)) as evaluator:
+        started = start_run(config, runs, name, ["evoplastic", *sys.argv[1:]], start)
         with started.folder.lock():
             _evolve(session, started, evaluator)
 
@@ -94,7 +99,7 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Carry on a run bit for bit from its newest checkpoint."""
-    session = _session(backend, workers, address, grace, as_json, skip_poison)
+    session = open_session(backend, workers, address, grace, as_json, skip_poison)
     from evoplastic.runs import RunFolder
     from evoplastic.runs import runs_dir as resolve_runs_dir
 
@@ -114,7 +119,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score the evolved center on training and withheld tasks, beside generation 0 and lesions."""
-    session = _session(backend, workers, address, None, as_json)
+    session = open_session(backend, workers, address, None, as_json)
     from evoplastic.analysis.evaluation import EvaluationRequest
     from evoplastic.launch import load_run
     from evoplastic.runs import runs_dir as resolve_runs_dir
@@ -129,71 +134,19 @@ def evaluate(
         _evaluate(session, found, evaluator, request)
 
 
-def replay(
-    run: RunName,
-    member: Annotated[int, typer.Option(min=0, help="Of the generation that the newest checkpoint starts from.")],
-    runs_dir: RunsDir = None,
-    as_json: Json = False,
-) -> None:
-    """Live one member's life again, in this process: what a member that kills its workers dies of."""
-    from evoplastic.launch import load_run, replayed
-    from evoplastic.progress import Screen
-    from evoplastic.runs import runs_dir as resolve_runs_dir
+def _warm_start(
+    session: Session, config: RunConfig, source: str | None, fresh: str | None, runs: Path
+) -> tuple[RunConfig, Genotype | None]:
+    """Return the settings, and the genes they start from where those are of `source`."""
+    if source is None:
+        if fresh is not None:
+            raise UserError("--fresh says which blocks --from leaves out; give --from too")
+        return config, None
+    from evoplastic.warm_start import warm_start
 
-    found = load_run(run, resolve_runs_dir(runs_dir))
-    screen = Screen(to_stderr=as_json)
-    screen.say(f"member {member} of generation {found.state.generation}")
-    row = replayed(found, member)
-    if as_json:
-        print(json.dumps(row))
-    screen.table([["score", "value"], *([name, f"{value:.6g}"] for name, value in row["score"].items())])
-
-
-class Session(NamedTuple):
-    """How a command about a run works: where lives are computed, who may stop it, who is told."""
-
-    screen: Screen
-    stop: StopRequest
-    backend: str
-    placement: Placement
-    skip_poison: bool
-    as_json: bool
-    out: TextIO
-
-    @contextmanager
-    def evaluator(self, search: Search) -> Iterator[Evaluator]:
-        """Open where lives are computed; what a cluster costs is closed again whatever happens."""
-        from evoplastic.evaluators import open_evaluator
-
-        with redirect_stdout(sys.stderr) if self.as_json else nullcontext():  # Ray prints what befalls its nodes
-            evaluator = open_evaluator(
-                self.backend, search.problem, self.placement, self.stop.abandon, self.screen.warn
-            )
-            try:
-                yield evaluator
-            finally:
-                evaluator.close()
-
-
-def _session(
-    backend: str,
-    workers: int | None,
-    address: str | None,
-    grace: float | None,
-    as_json: bool,
-    skip_poison: bool = False,
-) -> Session:
-    """Listen to signals from here on, and refuse a backend that there is not."""
-    from evoplastic.stop import StopRequest, listen
-
-    stop = StopRequest(grace)
-    listen(stop)
-    from evoplastic.evaluators import check_backend
-    from evoplastic.evaluators.contract import Placement
-    from evoplastic.progress import Screen
-
-    check_backend(backend, Placement(workers, address))
-    return Session(Screen(as_json), stop, backend, Placement(workers, address), skip_poison, as_json, sys.stdout)
+    warm = warm_start(config, source, names(fresh or ""), runs, session.screen.warn)
+    session.screen.say(warm.in_words())
+    return warm.config, warm.start
 
 
 def _same_settings(folder: RunFolder, config: RunConfig) -> None:
@@ -253,6 +206,8 @@ def _evolve(session: Session, run: Run, evaluator: Evaluator) -> None:
         session.screen.say(f"stopped at generation {ended.state.generation}; carry on with:")
         session.screen.say(f"    evoplastic resume {ended.folder.path}")
         raise typer.Exit(INTERRUPTED)
+    if not session.evaluates:
+        return
     settings = ended.config.evaluation
     _evaluate(session, ended, evaluator, EvaluationRequest(settings.lives, settings.controls))
 
@@ -261,6 +216,7 @@ def _evaluate(session: Session, run: Run, evaluator: Evaluator, request: Evaluat
     """Evaluate, write evaluation/ and, unless only some tasks were asked for, analysis/; show the table."""
     from evoplastic.analysis.evaluation import evaluate
     from evoplastic.analysis.figures import run_figures
+    from evoplastic.champions import judge
     from evoplastic.evaluators.contract import Abandoned
 
     screen = session.screen
@@ -268,11 +224,14 @@ def _evaluate(session: Session, run: Run, evaluator: Evaluator, request: Evaluat
     try:
         with screen.waiting("evaluating the evolved center") as tell:
             evaluated = evaluate(run.search, run.center, evaluator, request, done=lambda condition: tell(condition))
+            judged = judge(run, evaluator)
     except Abandoned:
         screen.say(f"evaluation abandoned; repeat it with:\n    evoplastic evaluate {run.folder.path}")
         raise typer.Exit(INTERRUPTED) from None
     generation = run.state.generation
     result = {"run": run.folder.path.name, "generation": generation, **evaluated.result}
+    if judged:
+        result["elites"] = judged
     written = run.folder.save_evaluation(generation, result)
     pictures = []
     if request.tasks is None:
@@ -287,6 +246,7 @@ def _evaluate(session: Session, run: Run, evaluator: Evaluator, request: Evaluat
 def _show(session: Session, result: dict[str, Any]) -> None:
     """Print an evaluation: its table and what it says in words; as JSON too if asked."""
     from evoplastic.analysis.evaluation_table import headline, listed, table
+    from evoplastic.champions import in_words
 
     if session.as_json:
         print(json.dumps(result, allow_nan=False), file=session.out)
@@ -294,5 +254,6 @@ def _show(session: Session, result: dict[str, Any]) -> None:
     withheld = (
         f"Withheld {listed(result['withheld'])}: {result['fold']}." if result["withheld"] else "Nothing withheld."
     )
-    for line in (headline(result), withheld, result["privileged"], *result["notes"]):
+    elites = [in_words(result["elites"])] if "elites" in result else []
+    for line in (headline(result), withheld, result["privileged"], *result["notes"], *elites):
         session.screen.say(line)

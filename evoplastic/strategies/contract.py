@@ -120,6 +120,12 @@ class Strategy(Protocol[S, C]):
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> S:
         """Return exactly the state whose `arrays` these are; UserError if they are another search's."""
 
+    def effective_size(self, state: S, fitness: Array) -> float:
+        """Return how many members of equal weight would steer the update as sharply as this fitness (P,) does.
+
+        For weights w that is (sum |w|)^2 / sum w^2; at least one fitness is finite.
+        """
+
     def exhausted(self, state: S) -> str:
         """Return in words why the search cannot improve from `state`, "" if it may."""
         return ""

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from evoplastic.strategies.contract import Array, SearchSpace, Space, Strategy, check_arrays, check_tell, read_only
 from evoplastic.strategies.optimizers import Adam, AnyOptimizer, NotNegative, Positive
 from evoplastic.strategies.samples import Gaussian, add_weighted_normals, compact
-from evoplastic.strategies.shaping import SHAPINGS, ShapingName
+from evoplastic.strategies.shaping import SHAPINGS, ShapingName, effective_size
 from evoplastic.strategies.sums import norm
 
 
@@ -109,9 +109,15 @@ class OpenAIES(Strategy[OpenAIESState, Gaussian]):
             read_only(arrays["center"]), int(arrays["generation"]), optimizer, gradient_norm, update_norm
         )
 
+    def effective_size(self, state: OpenAIESState, fitness: Array) -> float:
+        """Return the effective size of the members, each weighed by its pair's difference in shaped fitness."""
+        above, below = np.split(SHAPINGS[self.settings.shaping](fitness), 2)
+        return 2.0 * effective_size(above - below)
+
     def memory(self) -> int:
-        # center, scale, gradient, normals and an update's few temporaries: no more, whatever the population
-        return 8 * self.space.size * (8 + 2 * len(self.settings.optimizer.initial(0)))
+        # vectors of an update, whatever the population, and the optimizer's numbers before and after it
+        optimizer = self.settings.optimizer.initial(self.space.size)
+        return 8 * 8 * self.space.size + 2 * sum(array.nbytes for array in optimizer.values())
 
     def _fitness_gradient(self, candidates: Gaussian, shaped: Array) -> Array:
         half = candidates.population // 2

@@ -21,6 +21,26 @@ def sum_of_products(one: Array, other: Array) -> float:
     return total
 
 
+@kernel
+def times(matrix: Array, vector: Array, out: Array) -> None:
+    """Write `matrix` (n, n) times `vector` (n or more,) into `out` (n or more,)."""
+    for row in range(matrix.shape[0]):
+        total = 0.0
+        for column in range(matrix.shape[1]):
+            total += matrix[row, column] * vector[column]
+        out[row] = total
+
+
+@kernel
+def transposed_times(matrix: Array, vector: Array, out: Array) -> None:
+    """Write `matrix`^T times `vector` (n or more,) into `out` (n or more,), adding row after row of `matrix` (n, n)."""
+    for column in range(matrix.shape[1]):
+        out[column] = 0.0
+    for row in range(matrix.shape[0]):
+        for column in range(matrix.shape[1]):
+            out[column] += matrix[row, column] * vector[row]
+
+
 def dot(one: Array, other: Array) -> float:
     """Return the inner product of two vectors (D,)."""
     # Copies, since a read-only array would be another type and compile the kernel again.

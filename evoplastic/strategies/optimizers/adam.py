@@ -1,31 +1,13 @@
-"""Optimizers: from a gradient to the change of a center, descending.
-
-An optimizer is its settings; its state is a mapping of named float64 arrays, never written into. They use elementwise
-operations only, which round the same way on every CPU.
-"""
+"""Adam: steps of about the learning rate, whatever the gradient's scale."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Protocol, TypeAlias, Union
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-# The upper limits keep infinity out.
-Positive = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
-NotNegative = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
-Decay = Annotated[float, msgspec.Meta(ge=0, lt=1)]
-
-
-class Optimizer(Protocol):
-    def initial(self, size: int) -> dict[str, Array]:
-        """Return the state before the first update of `size` numbers."""
-
-    def update(self, state: Mapping[str, Array], gradient: Array) -> tuple[Array, dict[str, Array]]:
-        """Return the change (D,) to add to what is optimised, and the next state."""
+from evoplastic.strategies.optimizers.contract import Array, Decay, Positive
 
 
 class Adam(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="adam"):
@@ -52,11 +34,3 @@ class Adam(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         powers = state["powers"] * np.array([self.beta_1, self.beta_2])
         direction = (mean / (1.0 - powers[0])) / (np.sqrt(square / (1.0 - powers[1])) + self.epsilon)
         return -self.learning_rate * direction, {"mean": mean, "square": square, "powers": powers}
-
-
-OPTIMIZERS: dict[str, type[Adam]] = {"adam": Adam}
-
-if TYPE_CHECKING:
-    AnyOptimizer: TypeAlias = Optimizer
-else:
-    AnyOptimizer = Union[tuple(OPTIMIZERS.values())]  # noqa: UP007  # told apart by `type` in a run file
