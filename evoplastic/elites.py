@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from evoplastic.errors import UserError
 from evoplastic.evaluators.contract import Evaluator, Job
 from evoplastic.evolution import Record, Search
-from evoplastic.problems.contract import METRIC
+from evoplastic.files import plain
+from evoplastic.problems.contract import METRIC, choosing_tasks
 from evoplastic.random import Purpose
 from evoplastic.strategies.contract import Fixed, State
 
@@ -36,19 +36,16 @@ class Elites:
     fitness: Array  # (k,)
     born: NDArray[np.int64]  # (k, 2): generation, member
 
-    def after(self, search: Search, state: State, record: Record) -> Elites:
-        """Return the elites after `record`, the generation that went out from `state`; of equals the earlier stays."""
-        keep = search.config.elites.keep
-        member, fitness = record.best
-        place = int((self.fitness >= fitness).sum())
+    def after(self, record: Record, keep: int) -> Elites:
+        """Return the elites after `record`, `keep` of them at most; of equals the earlier stays."""
+        best = record.best
+        place = int((self.fitness >= best.fitness).sum())
         if place >= keep:
             return self
-        with threadpool_limits(1):
-            genes = search.strategy.ask(state).genotype(member)
         return Elites(
-            np.insert(self.genes.reshape(-1, len(genes)), place, genes, axis=0)[:keep],
-            np.insert(self.fitness, place, fitness)[:keep],
-            np.insert(self.born, place, (record.generation, member), axis=0)[:keep],
+            np.insert(self.genes.reshape(-1, len(best.genes)), place, best.genes, axis=0)[:keep],
+            np.insert(self.fitness, place, best.fitness)[:keep],
+            np.insert(self.born, place, (record.generation, best.member), axis=0)[:keep],
         )
 
     def mean(self) -> Array:
@@ -80,17 +77,15 @@ def split(arrays: Mapping[str, NDArray[Any]], genes: int) -> tuple[dict[str, NDA
 def rejudged(search: Search, evaluator: Evaluator, elites: Elites, state: State) -> dict[str, Any]:
     """Return what center, mean and each of one or more elites score on lives of their own, and which elite is best.
 
-    A score is the mean of the metric over tasks and lives; the same generation gives the same bits whoever asks.
+    A score is the mean of the metric over tasks and lives, None where that is no number; the same generation gives the
+    same bits whoever asks.
     """
     problem, lives = search.problem, search.config.elites.lives
     part = "validation" if problem.validation else "training"
-    unmet = {*problem.validation, *problem.withheld}
-    tasks = problem.validation or tuple(task for task in problem.tasks if task not in unmet)
     addresses = problem.test_lives(Purpose.ELITES, (state.generation,), lives)
+    lived = [life for task in choosing_tasks(problem) for life in addresses[task]]
     genotypes = np.stack([state.center, elites.mean(), *elites.genes])
-    jobs = [
-        Job(member, life) for member in range(len(genotypes)) for task in tasks for life in addresses[task]
-    ]  # every genotype meets the same lives
+    jobs = [Job(member, life) for member in range(len(genotypes)) for life in lived]
     rows = evaluator.evaluate(Fixed(genotypes), jobs)[:, METRIC].reshape(len(genotypes), -1)
     center, mean, *kept = rows.mean(axis=1).tolist()
     table = [
@@ -99,4 +94,4 @@ def rejudged(search: Search, evaluator: Evaluator, elites: Elites, state: State)
     ]
     best = int(np.argmax(np.nan_to_num(kept, nan=-np.inf)))
     judged = {"part": part, "lives": lives, "metric": problem.columns[METRIC]}
-    return {**judged, "center": center, "elite": mean, "kept": table, "best": best}
+    return dict(plain({**judged, "center": center, "elite": mean, "kept": table, "best": best}))

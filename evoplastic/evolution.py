@@ -1,7 +1,8 @@
 """The generation loop: ask, evaluate, tell; now and then re-evaluate the center. A generator that writes nothing.
 
 What is recorded of a generation g is about the center that g started from and the population drawn around it, so
-`training` and `validation` of one record speak of the same search distribution.
+`training` and `validation` of one record speak of the same search distribution (but for strategies whose center may be
+of another one: restarts, random search).
 """
 
 from __future__ import annotations
@@ -30,6 +31,15 @@ class Diverged(UserError):
     """Too many members had a fitness that is not a number."""
 
 
+@dataclass(frozen=True, eq=False)
+class Best:
+    """The member of a generation with the highest fitness."""
+
+    member: int
+    fitness: float
+    genes: NDArray[np.float64]  # (D,)
+
+
 @dataclass(frozen=True)
 class Record:
     """One finished generation."""
@@ -41,7 +51,7 @@ class Record:
     seconds: float  # ask, evaluate, tell
     validation_lives: int
     validation_seconds: float
-    best: tuple[int, float]  # the member with the highest fitness, and that fitness
+    best: Best
 
 
 @dataclass(frozen=True)
@@ -104,8 +114,9 @@ def evolve(
             "strategy": search.strategy.diagnostics(state) | {"effective_size": effective},
         }
         seconds = time.perf_counter() - validated
-        best = _best(scores[..., FITNESS].mean(axis=1))
-        yield Record(generation, state, metrics, len(rows), seconds, validation_lives, validated - started, best)
+        best = _best(candidates, scores[..., FITNESS].mean(axis=1))
+        validation_seconds = validated - started
+        yield Record(generation, state, metrics, len(rows), seconds, validation_lives, validation_seconds, best)
 
 
 def training_jobs(search: Search, candidates: Candidates, generation: int, members: Iterable[int]) -> list[Job]:
@@ -118,10 +129,10 @@ def training_jobs(search: Search, candidates: Candidates, generation: int, membe
     ]
 
 
-def _best(fitness: NDArray[np.float64]) -> tuple[int, float]:
-    """Return the first member of those with the highest fitness (P,), and that fitness; failed members are none."""
+def _best(candidates: Candidates, fitness: NDArray[np.float64]) -> Best:
+    """Return the first member of those with the highest fitness (P,); failed members are none of them."""
     member = int(np.argmax(np.where(np.isfinite(fitness), fitness, -np.inf)))
-    return member, float(fitness[member])
+    return Best(member, float(fitness[member]), candidates.genotype(member))
 
 
 def _summary(search: Search, scores: NDArray[np.float64], generation: int) -> dict[str, Any]:
@@ -133,7 +144,7 @@ def _summary(search: Search, scores: NDArray[np.float64], generation: int) -> di
     if failed > MOST_FAILED * len(fitness):
         raise Diverged(
             f"generation {generation}: {failed} of {len(fitness)} members had a fitness that is not a number; "
-            "start a new run with a lower strategy.sigma or strategy.optimizer.learning_rate"
+            "start a new run with a lower strategy.sigma or, where there is one, learning rate"
         )
     good = scores[finite]
     return {

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,12 +75,14 @@ class Genotype:
 
 
 def load_genotype(path: str | Path) -> Genotype:
-    """Return the genotype in `path`, arrays read-only; UserError unless it is exactly what was written."""
+    """Return the genotype in `path`, arrays read-only; UserError unless they are exactly what was written."""
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, also False for a name that no file can have
         raise UserError(f"{path} is missing; give a genotype's .npz file, or restore it")
     try:
         arrays = read_npz(path)
+        if "header" not in arrays:
+            raise ValueError("it has no header, so it is no genotype")
         document = json.loads(arrays.pop("header").tobytes())
     except Exception as error:  # whatever the zip, npy and JSON readers raise, it is the file that is at fault
         reason = (str(error) or type(error).__name__).splitlines()[0]

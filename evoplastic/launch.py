@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from evoplastic.checkpoints import Checkpoint
 from evoplastic.config import RunConfig, deciding, difference, parse_config, write_toml
@@ -155,7 +156,8 @@ def resume_differences(run: Run) -> list[str]:
 def replayed(run: Run, member: int) -> dict[str, Any]:
     """Return what a member of the generation that the run stands at scores, lived in this process."""
     search, state = run.search, run.state
-    candidates = search.strategy.ask(state)
+    with threadpool_limits(1):  # as in `evolve`: CMA-ES draws other members with more
+        candidates = search.strategy.ask(state)
     if member >= candidates.population:
         raise UserError(f"members are numbered 0 to {candidates.population - 1}, got {member}")
     jobs = training_jobs(search, candidates, state.generation, [member])
@@ -194,7 +196,7 @@ def carry_on(
         for record in _records(run, evaluator, skip):
             folder.append_metrics(record.metrics)
             folder.append_event("generation", **_costs(record), **evaluator.report())
-            elites, state = elites.after(run.search, state, record), record.state
+            elites, state = elites.after(record, run.config.elites.keep), record.state
             watch(record)
             kept = settings.keep_every and state.generation % settings.keep_every == 0
             if kept or time.monotonic() - saved_at >= settings.seconds:

@@ -27,12 +27,12 @@ from evoplastic.evaluators.contract import Evaluator, Job
 from evoplastic.evolution import Search
 from evoplastic.files import Migration, migrated, plain, read_json, write_json, write_whole
 from evoplastic.launch import Run
-from evoplastic.problems.contract import METRIC
+from evoplastic.problems.contract import METRIC, choosing_tasks
 from evoplastic.random import Purpose
 from evoplastic.runs import RunFolder
 from evoplastic.strategies.contract import Fixed
 from evoplastic.sweeps import Planned
-from evoplastic.tuning import CONFIRMATION, REPORT_SEEDS, RUNG, Asked, Tuning, scored_tasks
+from evoplastic.tuning import CONFIRMATION, REPORT_SEEDS, RUNG, Asked, Tuning
 
 FORMAT = "evoplastic.tune"
 MIGRATIONS: dict[int, Migration] = {}  # version N -> N + 1
@@ -147,7 +147,7 @@ def write_result(tuning: Tuning, folder: Path, scores: Scores) -> dict[str, Any]
 def result(tuning: Tuning, folder: Path, scores: Scores) -> dict[str, Any]:
     """Return the `tune` object."""
     problem = tuning.config.problem.build(tuning.config.seed)
-    rounds = alive(tuning, scores)
+    tasks, rounds = choosing_tasks(problem), alive(tuning, scores)
     told = {
         "format": FORMAT,
         "version": len(MIGRATIONS) + 1,
@@ -156,11 +156,11 @@ def result(tuning: Tuning, folder: Path, scores: Scores) -> dict[str, Any]:
         "chance": problem.chance,
         "oracle": problem.oracle,
         "scored_on": "validation" if problem.validation else "training",
-        "tasks": list(scored_tasks(problem)),
+        "tasks": list(tasks),
         "withheld": list(problem.withheld),
         "fold": problem.withholding,
         "rungs": [rung._asdict() for rung in tuning.rungs],
-        "candidates": [_candidate(tuning, folder, scores, rounds, number) for number in rounds[0]],
+        "candidates": [_candidate(tuning, folder, scores, rounds, number, len(tasks)) for number in rounds[0]],
         "best": _best(tuning, scores, rounds),
         **msgspec.to_builtins(scores),
     }
@@ -212,7 +212,7 @@ def _means(
 ) -> NDArray[np.float64]:
     """Return each center's mean metric (k,) over the scored tasks, all on the same lives."""
     addresses = search.problem.test_lives(Purpose.TUNING, path, lives)
-    lived = [life for task in scored_tasks(search.problem) for life in addresses[task]]
+    lived = [life for task in choosing_tasks(search.problem) for life in addresses[task]]
     jobs = [Job(member, life) for member in range(len(centers)) for life in lived]
     scores = evaluator.evaluate(Fixed(centers), jobs)[:, METRIC].reshape(len(centers), len(lived))
     means: NDArray[np.float64] = scores.mean(axis=1)
@@ -220,14 +220,13 @@ def _means(
 
 
 def _candidate(
-    tuning: Tuning, folder: Path, scores: Scores, rounds: Sequence[Sequence[int]], number: int
+    tuning: Tuning, folder: Path, scores: Scores, rounds: Sequence[Sequence[int]], number: int, tasks: int
 ) -> dict[str, Any]:
     tried = tuning.candidates[number]
     medians = [median(tuning, scores, number, rung) for rung in range(len(tuning.rungs))]
     known = [value for value in medians if value is not None]
     last = max(rung for rung in range(len(tuning.rungs)) if rung < len(rounds) and number in rounds[rung])
     runs = tuning.runs(number, last)
-    tasks = len(scored_tasks(tuning.config.problem.build(tuning.config.seed)))
     tests = sum(tuning.asked.lives * sum(x is not None for x in scores.scores.get(run.cell.name, ())) for run in runs)
     tests += sum(2 * tuning.config.evaluation.lives * (run.cell.name in scores.confirmed) for run in runs)
     return {

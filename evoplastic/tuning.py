@@ -24,7 +24,7 @@ import msgspec
 from evoplastic.config import RunConfig, preset_names, read_config
 from evoplastic.errors import UserError
 from evoplastic.evolution import Search
-from evoplastic.problems.contract import Problem
+from evoplastic.problems.contract import choosing_tasks
 from evoplastic.random import Purpose, stream_key
 from evoplastic.strategies.contract import Candidates
 from evoplastic.sweeps import Arm, Planned, cells, check_apart, read_over, read_seeds
@@ -96,6 +96,8 @@ def plan(asked: Asked) -> Tuning:
     seeds, values = read_seeds(asked.seeds), read_over(asked.over)
     config = read_config(asked.source, asked.set)
     for key in values:
+        if key.partition(".")[0] == "validation":
+            raise UserError(f"--over cannot vary {key}, for the runs of a tuning validate nothing; use --set")
         if key in _SCORED or key.startswith("problem.task."):
             raise UserError(f"--over cannot vary {key}, for scores of other tasks say nothing of each other; use --set")
     check_apart([text.partition("=")[0].strip() for text in asked.set], "--set", values, "--over")
@@ -109,8 +111,8 @@ def plan(asked: Asked) -> Tuning:
         Candidate(each.cell.name.rpartition(",")[0], each.cell.over, lives_of_generation(search))
         for each, search in zip(planned, searches)
     ]
-    tested = asked.lives * len(scored_tasks(searches[0].problem))
-    confirmed = 2 * config.evaluation.lives * len(scored_tasks(searches[0].problem))  # beside generation 0
+    tasks = len(choosing_tasks(searches[0].problem))
+    tested, confirmed = asked.lives * tasks, 2 * config.evaluation.lives * tasks  # the latter beside generation 0
     aside = len(seeds) * (tested * sum(sizes(len(tried), asked.eta)) + confirmed)
     most = max(candidate.lives for candidate in tried)
     rungs = schedule(asked.budget, aside, len(seeds), sizes(len(tried), asked.eta), FEWEST_GENERATIONS * most)
@@ -179,11 +181,6 @@ def check_fold(source: str, overrides: Sequence[str], config: RunConfig) -> None
     raise UserError(f"{source} withholds the report fold, by which no settings may be chosen; add {ways}")
 
 
-def scored_tasks(problem: Problem) -> tuple[str, ...]:
-    """Return the tasks by which settings are chosen: validation tasks, else training tasks; withheld ones never."""
-    return problem.validation or tuple(name for name in problem.tasks if name not in problem.withheld)
-
-
 def lives_of_generation(search: Search) -> int:
     """Return the lifetimes of generation 0; a strategy may change its population or their number later."""
     found: Candidates = search.strategy.ask(search.start())
@@ -199,7 +196,7 @@ def _range(key: str, texts: Sequence[str]) -> tuple[bool, str, str] | None:
     if len(texts) > 1 or not ends:
         raise UserError(f"--over {key} must be values between commas or one range such as log:1e-3:1e-1, got {texts}")
     logarithmic, low, high = bool(ends[1]), ends[2], ends[3]
-    if not float(low) < float(high) or (logarithmic and float(low) <= 0):
+    if not float(low) < float(high) < math.inf or (logarithmic and float(low) <= 0):
         least = "from above 0 " if logarithmic else ""
         raise UserError(f"--over {key} must be a range {least}from a low to a high end, got {texts[0]!r}")
     return logarithmic, low, high

@@ -61,12 +61,13 @@ def warm_start(
             f"{'it' if len(left) == 1 else 'them'} with --fresh {','.join([*fresh, *left])}"
         )
     own = {*reasons, *fresh}
+    anew = [block.name for block in layout.blocks if block.name in own]
     genes, taken = put_together(layout, there, own)
     if not taken:
         raise UserError(
             f"nothing is left to start from: no block that evolves is taken from {source}; leave --from away"
         )
-    origin = {"source": source, "taken": taken, "fresh": sorted(own - {ALL}), "genotype": there.origin}
+    origin = {"source": source, "taken": taken, "fresh": anew, "genotype": there.origin}
     start = Genotype.of(layout, genes, origin)
     return WarmStart(msgspec.structs.replace(config, start=start.digest), start)
 

@@ -232,3 +232,11 @@ def test_a_long_replay_is_told_with_its_remedy():
 def test_memory_counts_the_matrices_of_a_full_covariance():
     full, diagonal = (cma_es(covariance=name, genome=space(1000)).memory() for name in ("full", "diagonal"))
     assert full - diagonal >= 3 * 8 * 1000**2
+
+
+def test_a_fitness_that_rises_for_ever_stays_finite():
+    strategy = build("cma_es", population=6)
+    state = strategy.initial(CENTER)
+    for _ in range(3_500):
+        state = advance(strategy, state, lambda genotype: float(genotype.sum()))
+    assert np.isfinite(state.center).all() and strategy.diagnostics(state)["sigma"] <= 0.3e6

@@ -300,6 +300,13 @@ def test_the_search_page_draws_every_number_that_is_logged_and_says_its_last_val
     assert {"best", "median", "10-90 %", "gradient norm 0.83", "center norm 10", "sigma 0.1", "axis ratio 3"} <= said
 
 
+def test_the_search_page_writes_thousands_in_full_and_small_and_huge_numbers_short():
+    logged = {"population": 2000.0, "axis_ratio": 3.2e7, "reliability": 0.00012345}
+    figure = search_figure([record | {"strategy": logged} for record in records()])
+    said = {text for axes in figure.axes for text in words_of(axes)}
+    assert {"population 2,000", "axis ratio 3.2e+07", "reliability 0.000123"} <= said
+
+
 def test_a_label_of_the_search_page_stands_where_its_line_ends():
     figure = search_figure(records())
     movement = next(axes for axes in figure.axes if "gradient norm 0.83" in words_of(axes))

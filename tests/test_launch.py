@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 from conftest import PACKAGE
 from test_evolution import tiny
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from evoplastic import checkpoints
 from evoplastic.errors import UserError
 from evoplastic.evaluators.contract import Abandoned, Poisoned
 from evoplastic.evaluators.threads import Threads
 from evoplastic.launch import StopRequest, carry_on, load_run, note_resume, replayed, resume_differences, start_run
+from evoplastic.strategies.openai_es import OpenAIES
 
 GENERATIONS = 4
 
@@ -127,6 +129,19 @@ def test_a_replay_scores_what_the_generation_scored(started):
     half = go(started, **stop_after(2))
     go(load_run(half.folder.path), **stop_after(3), evaluator=Spy(started.search.problem, 1))
     assert list(replayed(half, 3)["score"].values()) == rows[2][3].tolist()
+
+
+def test_a_replay_asks_with_one_thread_of_blas_as_the_generation_did(started, monkeypatch):
+    ask, threads = OpenAIES.ask, set()
+
+    def spy(strategy, state):
+        threads.update(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return ask(strategy, state)
+
+    monkeypatch.setattr(OpenAIES, "ask", spy)
+    with threadpool_limits(2):
+        replayed(started, 1)
+    assert threads == {1}
 
 
 def test_a_skipped_member_is_ranked_worst_and_skipped_again_whenever_the_run_is_replayed(tmp_path, undisturbed):

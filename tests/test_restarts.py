@@ -5,7 +5,7 @@ from itertools import pairwise
 import msgspec
 import numpy as np
 import pytest
-from test_strategies import CENTER, D, advance, build, same, scores, space, sphere
+from test_strategies import CENTER, D, advance, build, each_strategy, same, scores, space, sphere
 
 from evoplastic.errors import UserError
 from evoplastic.strategies import STRATEGIES
@@ -14,8 +14,8 @@ from evoplastic.strategies.restarts import RestartSettings
 PATIENCE = 6
 
 
-def restarting(schedule="same", seed=0, population=8, **said):
-    strategy = msgspec.convert({"type": "openai_es", "population": population, "sigma": 0.1}, STRATEGIES["openai_es"])
+def restarting(schedule="same", seed=0, population=8, name="openai_es", **said):
+    strategy = msgspec.convert({"type": name, "population": population, "sigma": 0.1}, STRATEGIES[name])
     settings = msgspec.convert({"schedule": schedule, "patience": PATIENCE, **said}, RestartSettings)
     return settings.build(strategy, space(), seed)
 
@@ -68,6 +68,19 @@ def test_populations_follow_the_schedule(schedule, populations):
     assert [state.run.population for state in states[::PATIENCE]] == populations
 
 
+@pytest.mark.parametrize(
+    ("schedule", "populations"), [("same", [5, 5, 5]), ("ipop", [5, 10, 20]), ("bipop", [5, 10, 5])]
+)
+def test_no_run_has_fewer_members_than_the_first_also_if_that_is_odd(schedule, populations):
+    states = lived(restarting(schedule, population=5, name="random_search"), 2 * PATIENCE)
+    assert [state.run.population for state in states[::PATIENCE]] == populations
+
+
+def test_no_population_grows_beyond_a_thousand_times_the_first():
+    states = lived(restarting("ipop", population=2, growth=16.0), 4 * PATIENCE)
+    assert [state.run.population for state in states[::PATIENCE]] == [2, 32, 512, 2000, 2000]
+
+
 def test_bipop_spends_as_many_members_on_small_runs_as_on_large_ones():
     strategy = restarting("bipop")
     states = lived(strategy, 30 * PATIENCE)
@@ -94,12 +107,18 @@ def test_the_center_is_that_of_the_run_that_was_worth_most():
     assert rich.center is rich.inner.center
 
 
-def test_resuming_after_any_generation_is_bit_exact():
-    strategy = restarting("bipop")
-    states = lived(strategy, 4 * PATIENCE, sphere)
+def plateaus(genotype):
+    return np.round(sphere(genotype))
+
+
+@each_strategy
+def test_resuming_after_any_generation_is_bit_exact(name):
+    strategy = restarting("bipop", name=name)
+    states = lived(strategy, 5 * PATIENCE, plateaus)
+    assert states[-1].run.number > 0
     for state, after in pairwise(states):
-        again = restarting("bipop")
-        assert same(again, advance(again, again.restore(strategy.arrays(state)), sphere), after)
+        again = restarting("bipop", name=name)
+        assert same(again, advance(again, again.restore(strategy.arrays(state)), plateaus), after)
 
 
 def test_an_older_state_can_be_asked_again():

@@ -12,10 +12,10 @@ from evoplastic import tuned
 from evoplastic.config import preset_names, read_config
 from evoplastic.errors import UserError
 from evoplastic.evolution import Search
-from evoplastic.problems.contract import METRIC
+from evoplastic.problems.contract import METRIC, choosing_tasks
 from evoplastic.random import Purpose
 from evoplastic.tuned import DIVERGED, Scores
-from evoplastic.tuning import Asked, candidates, check_fold, plan, schedule, scored_tasks, sizes
+from evoplastic.tuning import Asked, candidates, check_fold, plan, schedule, sizes
 
 FOLD = 'problem.task.withheld=["and"]'
 SIGMAS = "strategy.sigma=0.1,0.2,0.3,0.4"
@@ -68,7 +68,7 @@ def test_the_smallest_budget_that_is_named_is_enough_and_one_lifetime_less_is_no
 
 def test_what_is_planned_is_within_the_budget_scores_included():
     tuning = plan(asked(budget=3000))
-    tasks = len(scored_tasks(tuning.config.problem.build(0)))
+    tasks = len(choosing_tasks(tuning.config.problem.build(0)))
     assert tasks == 12  # of 14, two of which are withheld
     tests = 3 * tasks * (1 * (4 + 2) + 2 * tuning.config.evaluation.lives)
     first, second = (rung.lifetimes for rung in tuning.rungs)
@@ -141,6 +141,8 @@ def test_a_key_of_a_list_is_drawn_too_where_another_has_a_range():
         ({"over": ("strategy.sigma=0.1,-1",)}, "strategy.sigma: expected `float` > 0.0, got -1"),
         ({"over": ("problem.task.feedback=graded,binary",)}, "--over cannot vary problem.task.feedback"),
         ({"over": ("problem.scored_trials=2,3",)}, "--over cannot vary problem.scored_trials"),
+        ({"over": (SIGMAS, "validation={every=1}")}, "--over cannot vary validation, for the runs"),
+        ({"over": ("strategy.weight_decay=1:1e999",)}, "must be a range from a low to a high end, got '1:1e999'"),
         ({"over": ("problem.rule.eta=1,2",)}, "problem.rule.eta is given by --set and by --over"),
         ({"candidates": 9}, "--over spans 4 settings, --candidates asks for 9"),
         ({"seeds": "x"}, "--seeds must look like 0:9"),
@@ -221,9 +223,9 @@ def test_rungs_and_the_confirmation_live_different_lives(run):
 
 def test_validation_tasks_are_scored_where_there_are_any():
     problem = SimpleNamespace(tasks=("a", "b", "c"), withheld=("c",), validation=("b",))
-    assert scored_tasks(problem) == ("b",)
+    assert choosing_tasks(problem) == ("b",)
     problem.validation = ()
-    assert scored_tasks(problem) == ("a", "b")
+    assert choosing_tasks(problem) == ("a", "b")
 
 
 def test_a_run_that_diverged_scores_less_than_any(run):

@@ -124,6 +124,14 @@ def test_all_starts_freshly_what_differs_and_nothing_else(runs, source, tmp_path
     assert run.folder.manifest["from"]["fresh"] == ["gain"]
 
 
+def test_a_block_that_is_only_there_is_left_out_and_starts_nothing_freshly(source, tmp_path):
+    there = GenomeLayout((*source.search.problem.layout.blocks, block("b")), 0)
+    path = tmp_path / "more.npz"
+    path.write_bytes(Genotype.of(there, np.zeros(there.size), {}).to_bytes())
+    warm = warm_start(tiny(), str(path), ["all"])
+    assert warm.start.origin["fresh"] == [] and warm.in_words() == f"starts from {path}: innate, gain"
+
+
 def test_nothing_in_common_is_refused(runs, tmp_path):
     with pytest.raises(UserError, match="nothing is left to start from: no block that evolves is taken from tiny-s0"):
         begun(runs, tmp_path, "problem.network.units=14", fresh=["all"])
@@ -269,7 +277,7 @@ def one_gene(arrays):
         (lambda path: path.write_bytes(path.read_bytes()[:-50]), "is damaged"),
         (lambda path: path.write_bytes(b""), "is damaged"),
         (lambda path: altered(path, one_gene), "is damaged: its content does not match its header"),
-        (lambda path: altered(path, lambda arrays: arrays.pop("header")), "is damaged"),
+        (lambda path: altered(path, lambda arrays: arrays.pop("header")), "is damaged: it has no header"),
         (lambda path: altered(path, lambda arrays: header(arrays, layout=[])), "its arrays and the layout .* differ"),
         (lambda path: altered(path, lambda arrays: header(arrays, layout=3)), "its arrays and the layout .* differ"),
         (lambda path: altered(path, lambda arrays: header(arrays, version=99)), "written by a newer evoplastic"),
@@ -360,6 +368,7 @@ def run_words(*words):
         (["tiny-s0:bset"], "'tiny-s0:bset' ends in :bset, which no run has; choose one of "),
         (["tiny-s0:best"], "the elites of run 'tiny-s0' at generation 3 were not scored yet"),
         (["nosuch.npz"], "nosuch.npz is missing"),
+        (["x" * 300 + ".npz"], "x.npz is missing"),
         (["nosuch.npz:best"], "nosuch.npz holds one genotype; leave :best away"),
     ],
 )
@@ -377,7 +386,15 @@ def test_fresh_without_from_is_refused(commands):
     assert told.code == 2 and "--fresh says which blocks --from leaves out" in told.err
 
 
-@pytest.mark.parametrize(("out", "said"), [("x.json", "is an .npz file, got -o"), ("old.npz", "exists already")])
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("x.json", "is an .npz file, got -o"),
+        ("old.npz", "exists already"),
+        ("x" * 300 + ".npz", "could not be written"),
+        ("none/x.npz", "could not be written"),
+    ],
+)
 def test_an_export_takes_no_other_file_s_place(commands, tmp_path, out, said):
     (tmp_path / "old.npz").write_bytes(b"mine")
     told = commands("export", "tiny-s0", "-o", tmp_path / out)

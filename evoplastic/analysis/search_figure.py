@@ -78,7 +78,8 @@ def _numbers(axes: Axes, title: str, generations: Array, strategy: list[dict[str
     for (name, line), colour in zip(values.items(), LINES * (1 + len(values) // len(LINES)), strict=False):
         axes.plot(generations, line, color=colour, linewidth=1.4)
         if len(line) and np.isfinite(line[-1]):
-            labels.append((float(line[-1]), f"{name.replace('_', ' ')} {line[-1]:.3g}", colour))
+            last = f"{line[-1]:,.0f}" if 1e3 <= abs(line[-1]) < 1e6 else f"{line[-1]:.3g}"
+            labels.append((float(line[-1]), f"{name.replace('_', ' ')} {last}", colour))
     if not names:
         axes.text(0.5, 0.5, "the strategy logs none", transform=axes.transAxes, ha="center", color=SOFT)
     _label(axes, labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Annotated
 
 import typer
@@ -50,7 +51,7 @@ def export(
     path, screen = Path(out), Screen()
     if path.suffix != ".npz":
         raise UserError(f"a genotype is an .npz file, got -o {out}; give it that ending")
-    if path.exists():
+    if os.path.exists(path):  # unlike Path.exists, also False for a name that no file can have
         raise UserError(f"{path} exists already; give another file with -o")
     genotype = find_genotype(source, resolve_runs_dir(runs_dir), screen.warn)
     write_whole(path, genotype.to_bytes())

@@ -141,6 +141,11 @@ class ProblemSettings(Protocol):
         """Return the problem of the run with this seed; the settings must be resolved."""
 
 
+def choosing_tasks(problem: Problem) -> tuple[str, ...]:
+    """Return the tasks by which one may choose: validation tasks, else training tasks; withheld ones never."""
+    return problem.validation or tuple(name for name in problem.tasks if name not in problem.withheld)
+
+
 def choose_lesions(known: Mapping[str, str], wanted: Iterable[str]) -> list[str]:
     """Return the wanted lesions, each once; "all" stands for all known ones. UserError for an unknown name."""
     chosen: dict[str, None] = {}

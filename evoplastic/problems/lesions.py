@@ -31,7 +31,7 @@ class Body(NamedTuple):
 class Context(NamedTuple):
     """What a lesion of values may look at."""
 
-    initial: Values  # generation 0
+    initial: Values  # of the genome's own first genes
     projections: NDArray[np.int64]  # (N, N): number of the projection (type to type) of each synapse
     key: np.uint64  # for shuffles
 
@@ -93,7 +93,7 @@ LESIONS = {
     "gains_uniform": Lesion("all gains their mean", values=_gains_uniform),
     "gains_shuffled": Lesion("gains shuffled within each projection, signs kept", values=_gains_shuffled),
     "weights_shuffled": Lesion("innate weights shuffled over all synapses", values=_weights_shuffled),
-    "initial_weights": Lesion("innate weights of generation 0, evolved gains", values=_initial_weights),
+    "initial_weights": Lesion("innate weights as first drawn from the seed, evolved gains", values=_initial_weights),
     "feedback_cut": Lesion("feedback units silent, third factor kept", body=_feedback_cut),
     "modulation_cut": Lesion("third factor 0, feedback units kept", body=_modulation_cut),
     "feedback_shuffled": Lesion("feedback and third factor from a random earlier trial", body=_feedback_shuffled),

@@ -10,8 +10,9 @@ mean is set to it after the tell and its paths are left as they are: while floor
 does not shrink. Source: Hansen 2016, "The CMA Evolution Strategy: A Tutorial"; Ros and Hansen 2008 for the diagonal.
 
 A state is a value although pycma's object is not: it holds the fitness of every tell, and the object is made again by
-replaying them wherever the one at hand stands elsewhere. A checkpoint is that log, without pickle; resuming is exact
-on an equal CPU with equal libraries, since pycma's products and eigenvectors come from BLAS, and refused elsewhere.
+replaying them wherever the one at hand stands elsewhere. A checkpoint is that log, without pickle; resuming is exact on
+an equal CPU with equal libraries, since pycma's products and eigenvectors come from BLAS, and refused elsewhere. Ask
+and tell with BLAS limited to one thread, as `evolve` does: of some sizes, two threads give other bits.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from evoplastic.strategies.contract import Array, SearchSpace, Space, Strategy, 
 from evoplastic.strategies.optimizers import Positive
 from evoplastic.strategies.samples import Listed
 from evoplastic.strategies.shaping import by_rank, effective_size, log_weights
-from evoplastic.strategies.sizes import default_population
+from evoplastic.strategies.sizes import LARGEST, default_population
 from evoplastic.strategies.sums import norm
 
 FEWEST = 4  # members that pycma can weigh
@@ -202,6 +203,7 @@ class Pycma:
 
         self.space, self.center, self.ending = strategy.space, start, ""
         self._draws = Draws(strategy.seed)
+        self._largest = LARGEST * strategy.settings.sigma
         self._asked: tuple[int, list[Array]] = (-1, [])  # generation, its members z
         self._diagonal = strategy.settings.covariance == "diagonal"
         options = {
@@ -231,6 +233,7 @@ class Pycma:
         self.ask(generation)
         cost = np.where(np.isfinite(fitness), -fitness, np.inf)  # pycma minimises, and takes NaN for the median
         self._es.tell(self._asked[1], cost.tolist())
+        self._es.sigma = min(self._es.sigma, self._largest)  # where fitness rises for ever, pycma would overflow
         center = self.space.steps * self._es.mean
         self.center = self.space.inside(center)
         low = center < self.space.floors

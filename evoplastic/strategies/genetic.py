@@ -38,7 +38,7 @@ class GeneticSettings(
 ):
     """What a run file may say."""
 
-    population: Annotated[int, msgspec.Meta(ge=2)] = 500  # mu + lambda
+    population: Annotated[int, msgspec.Meta(ge=2, le=1_000_000)] = 500  # mu + lambda
     parents: Annotated[int, msgspec.Meta(ge=0)] = 0  # mu; 0: a fifth of the population
     sigma: Positive = 0.03  # standard deviation of a mutation
     crossover: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0  # probability that a child has two parents

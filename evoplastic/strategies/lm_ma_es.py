@@ -48,9 +48,9 @@ class LMMAESSettings(
 ):
     """What a run file may say; 0 is the paper's default, 4 + floor(3 ln D)."""
 
-    population: Annotated[int, msgspec.Meta(ge=0)] = 0
+    population: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
     sigma: Positive = 0.1  # first standard deviation of a member around the center
-    vectors: Annotated[int, msgspec.Meta(ge=0)] = 0
+    vectors: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 0
 
     def __post_init__(self) -> None:
         if self.population == 1:

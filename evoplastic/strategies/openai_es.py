@@ -33,7 +33,7 @@ class OpenAIESSettings(
 ):
     """What a run file may say; the defaults are the published program's."""
 
-    population: Annotated[int, msgspec.Meta(ge=2)] = 500  # even: members come in pairs
+    population: Annotated[int, msgspec.Meta(ge=2, le=1_000_000)] = 500  # even: members come in pairs
     sigma: Positive = 0.03  # standard deviation of a member around the center
     shaping: ShapingName = "raw"
     weight_decay: NotNegative = 3e-4

@@ -37,7 +37,7 @@ from evoplastic.strategies.sums import norm
 class PGPESettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="pgpe"):
     """What a run file may say."""
 
-    population: Annotated[int, msgspec.Meta(ge=2)] = 500  # even: members come in pairs
+    population: Annotated[int, msgspec.Meta(ge=2, le=1_000_000)] = 500  # even: members come in pairs
     sigma: Positive = 0.1  # first standard deviation of a member around the center
     sigma_rate: NotNegative = 0.1
     sigma_change: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.2  # largest relative change of a sigma in an update

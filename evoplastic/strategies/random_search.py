@@ -29,7 +29,7 @@ class RandomSearchSettings(
 ):
     """What a run file may say."""
 
-    population: Annotated[int, msgspec.Meta(ge=2)] = 500
+    population: Annotated[int, msgspec.Meta(ge=2, le=1_000_000)] = 500
     sigma: Positive = 0.1  # standard deviation of a member around the first center
 
     def build(self, space: SearchSpace, seed: int) -> RandomSearch:

@@ -37,10 +37,8 @@ class LifetimeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     per_member: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
     shared_by: Literal["pair", "generation"] = "pair"  # who meets the same tasks, stimuli and noise
-    most: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = (
-        0  # lives per member where noise decides; 0: always per_member
-    )
-    reliability: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.5  # that noise-decided numbers aim at
+    most: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0  # up to which noise decides; 0: always per_member
+    reliability: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.5  # that is aimed at
 
     def __post_init__(self) -> None:
         if self.most and not 2 <= self.per_member <= self.most:

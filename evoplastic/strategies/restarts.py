@@ -5,12 +5,13 @@ stagnates: over the last `patience` generations the median of the last third is 
 Runs begin at the same center and differ in their draws and in
 
     same     nothing
-    ipop     population of run k = growth^k * population of run 0                           Auger and Hansen 2005
-    bipop    large runs as in ipop, and small ones between them: whichever kind has cost fewer lifetimes so far
+    ipop     population of run k = min(growth^k, 1000) * population of run 0                Auger and Hansen 2005
+    bipop    large runs as in ipop, and small ones between them: whichever kind has had fewer members so far
              small: population = P_0 * (P_large / (2 P_0))^(u_1^2),  sigma = sigma_0 * 10^(-2 u_2)      Hansen 2009
 
-with u_1, u_2 uniform on [0, 1). A run's worth is the median fitness of its last third of `patience` generations; the
-center is the running run's, unless an earlier run was worth more. Fitness of different generations is compared here,
+with u_1, u_2 uniform on (0, 1]; populations beyond P_0, run 0's, are even. A run's worth is the median fitness of the
+last third of its generations, at most the last `patience`; the center is the running run's, unless an earlier run was
+worth more or the running one is younger than a third of `patience`. Fitness of different generations is compared here,
 so tasks that differ from generation to generation want a `patience` that averages over them.
 """
 
@@ -39,7 +40,8 @@ from evoplastic.strategies.contract import (
 )
 
 PREFIX = "run."
-_EVEN = 2  # populations stay even, so that members can be mirrored
+# Times the first population, at most: a flat fitness exhausts some strategies in two generations, again and again.
+MOST_TIMES = 1_000.0
 
 
 class RestartSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,11 +91,13 @@ class RestartState:
     first: Array  # (D,): where runs begin
     best: Array  # (D,): the center of the run that was worth most
     worth: float  # of that run, -inf before the first restart
+    untried: int  # generations that a new run has before it is compared
 
     @property
     def center(self) -> Array:
         """The running run's center, or the best earlier one's if that was worth more."""
-        return self.best if self.worth > _worth(self.medians) else self.inner.center
+        earlier = len(self.medians) < self.untried or self.worth > _worth(self.medians)
+        return self.best if earlier and np.isfinite(self.worth) else self.inner.center
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +113,7 @@ class Restarts(Strategy[RestartState, Candidates]):
     def initial(self, center: Array) -> RestartState:
         inner = self._search(RunOf()).initial(center)
         run = RunOf(population=self._first_population, sigma=self.strategy.sigma)
-        return RestartState(inner, 0, run, read_only(np.empty(0)), inner.center, inner.center, -np.inf)
+        return RestartState(inner, 0, run, read_only(np.empty(0)), inner.center, inner.center, -np.inf, self._third)
 
     def ask(self, state: RestartState) -> Candidates:
         candidates: Candidates = self._search(state.run).ask(state.inner)
@@ -125,12 +129,12 @@ class Restarts(Strategy[RestartState, Candidates]):
             medians = read_only(np.append(medians, np.median(finite))[-self.settings.patience :])
         run = _charged(state.run, candidates.population)
         if not (search.exhausted(inner) or self._stagnates(medians)):
-            return RestartState(inner, generation, run, medians, state.first, state.best, state.worth)
+            return RestartState(inner, generation, run, medians, state.first, state.best, state.worth, self._third)
         worth = _worth(medians)
         best, worth = (state.best, state.worth) if state.worth > worth else (inner.center, worth)
         run = self._next(run)
         begun = self._search(run).initial(state.first)
-        return RestartState(begun, generation, run, read_only(np.empty(0)), state.first, best, worth)
+        return RestartState(begun, generation, run, read_only(np.empty(0)), state.first, best, worth, self._third)
 
     def diagnostics(self, state: RestartState) -> dict[str, float]:
         """Return the running run's numbers, which run it is, and its population."""
@@ -162,7 +166,9 @@ class Restarts(Strategy[RestartState, Candidates]):
         inner = {name.removeprefix(PREFIX): array for name, array in arrays.items() if name.startswith(PREFIX)}
         state = self._search(run).restore(inner)
         medians, first, best = (read_only(arrays[name]) for name in ("medians", "first", "best"))
-        return RestartState(state, int(arrays["generation"]), run, medians, first, best, float(arrays["worth"]))
+        return RestartState(
+            state, int(arrays["generation"]), run, medians, first, best, float(arrays["worth"]), self._third
+        )
 
     def effective_size(self, state: RestartState, fitness: Array) -> float:
         return self._search(state.run).effective_size(state.inner, fitness)
@@ -184,13 +190,17 @@ class Restarts(Strategy[RestartState, Candidates]):
             self._built[run.number] = settings.build(self.space, seed)
         return self._built[run.number]
 
+    @property
+    def _third(self) -> int:
+        return self.settings.patience // 3
+
     @cached_property
     def _first_population(self) -> int:
         search = self.strategy.build(self.space, self.seed)
         return int(search.ask(search.initial(np.zeros(self.space.size))).population)
 
     def _stagnates(self, medians: Array) -> bool:
-        third = self.settings.patience // 3
+        third = self._third
         full = len(medians) == self.settings.patience
         return full and bool(np.median(medians[-third:]) <= np.median(medians[:third]))
 
@@ -205,15 +215,18 @@ class Restarts(Strategy[RestartState, Candidates]):
             population = first * (max(largest / (2 * first), 1.0)) ** (u_1 * u_1)
             # Three digits: what a library's power function gives may differ between CPUs in the last bit.
             sigma = float(f"{self.strategy.sigma * 10.0 ** (-2.0 * u_2):.3g}")
-            return run._replace(number=number, population=_even(population), sigma=sigma, is_small=True)
+            return run._replace(number=number, population=_even(population, first), sigma=sigma, is_small=True)
         large = run.large + 1
         population = first if self.settings.schedule == "same" else self._population(first, large)
         return run._replace(
-            number=number, population=_even(population), sigma=self.strategy.sigma, large=large, is_small=False
+            number=number, population=_even(population, first), sigma=self.strategy.sigma, large=large, is_small=False
         )
 
     def _population(self, first: int, large: int) -> float:
-        return first * self.settings.growth**large
+        times = 1.0
+        for _ in range(large):
+            times = min(times * self.settings.growth, MOST_TIMES)
+        return first * times
 
 
 def _charged(run: RunOf, members: int) -> RunOf:
@@ -230,5 +243,6 @@ def _worth(medians: Array) -> float:
     return float(np.median(medians[-max(1, len(medians) // 3) :])) if len(medians) else -np.inf
 
 
-def _even(population: float) -> int:
-    return max(_EVEN, int(population) // 2 * 2)
+def _even(population: float, first: int) -> int:
+    """Return the even number below, so that members can be mirrored, but no fewer than run 0 has."""
+    return max(first, int(population) // 2 * 2)

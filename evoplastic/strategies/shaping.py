@@ -70,8 +70,11 @@ def log_weights(size: int, chosen: int, above: float) -> Array:
 
 def effective_size(weights: Array) -> float:
     """Return (sum |w|)^2 / sum w^2 of weights (P,): P where all are equal, 1 where one is not 0; 0 if all are 0."""
-    squares = math.fsum(weights * weights)
-    return math.fsum(np.abs(weights)) ** 2 / squares if squares > 0.0 else 0.0
+    largest = float(np.abs(weights).max())
+    if largest == 0.0:
+        return 0.0
+    shares = np.abs(weights) / largest  # so that no square overflows
+    return math.fsum(shares) ** 2 / math.fsum(shares * shares)
 
 
 def by_rank(fitness: Array, weights: Array) -> Array:

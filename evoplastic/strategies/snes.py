@@ -34,7 +34,7 @@ from evoplastic.strategies.sums import norm
 class SNESSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="snes"):
     """What a run file may say; 0 is the paper's default."""
 
-    population: Annotated[int, msgspec.Meta(ge=0)] = 0
+    population: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
     sigma: Positive = 0.1  # first standard deviation of a member around the center
     center_rate: Positive = 1.0
     sigma_rate: NotNegative = 0.0
