@@ -322,5 +322,16 @@ def test_a_run_recorded_before_quantiles_were_is_drawn_too():
     assert "the strategy logs none" in said
 
 
+@pytest.mark.parametrize(
+    ("last", "scale"), [([30.0, 56.0], "linear"), ([0.1, 56.0], "log"), ([0.0, 56.0], "symlog"), ([0.0, 0.5], "linear")]
+)
+def test_a_panel_of_the_search_page_has_decades_only_where_its_numbers_span_some(last, scale):
+    logged = [record | {"strategy": dict(zip(("one", "other"), last, strict=True))} for record in records()]
+    shape = next(
+        axes for axes in search_figure(logged).axes if any(text.startswith("other") for text in words_of(axes))
+    )
+    assert shape.get_yscale() == scale
+
+
 def words_of(axes) -> list[str]:
     return [text.get_text() for text in axes.texts]

@@ -70,10 +70,11 @@ def _numbers(axes: Axes, title: str, generations: Array, strategy: list[dict[str
     values = {name: np.array([record.get(name, np.nan) for record in strategy], np.float64) for name in names}
     shown = np.concatenate([np.empty(0), *values.values()])
     finite = shown[np.isfinite(shown)]
-    if finite.size and finite.min() > 0.0 and finite.max() > 20.0 * finite.min():
-        axes.set_yscale("log")
-    elif finite.size and finite.min() >= 0.0 and finite.max() > 20.0:
-        axes.set_yscale("symlog", linthresh=1.0)
+    if finite.size and 0.0 <= 20.0 * finite.min() < finite.max():
+        if finite.min() > 0.0:
+            axes.set_yscale("log")
+        elif finite.max() > 20.0:
+            axes.set_yscale("symlog", linthresh=1.0)
     labels = []
     for (name, line), colour in zip(values.items(), LINES * (1 + len(values) // len(LINES)), strict=False):
         axes.plot(generations, line, color=colour, linewidth=1.4)
@@ -82,6 +83,7 @@ def _numbers(axes: Axes, title: str, generations: Array, strategy: list[dict[str
             labels.append((float(line[-1]), f"{name.replace('_', ' ')} {last}", colour))
     if not names:
         axes.text(0.5, 0.5, "the strategy logs none", transform=axes.transAxes, ha="center", color=SOFT)
+        axes.set_yticks([])
     _label(axes, labels)
 
 
