@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,12 @@ class Best:
 
     member: int
     fitness: float
-    genes: NDArray[np.float64]  # (D,)
+    candidates: Candidates  # of its generation
+
+    @cached_property
+    def genes(self) -> NDArray[np.float64]:
+        """Its genes (D,), made when they are asked for: most runs keep no elites."""
+        return self.candidates.genotype(self.member)
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ def training_jobs(search: Search, candidates: Candidates, generation: int, membe
 def _best(candidates: Candidates, fitness: NDArray[np.float64]) -> Best:
     """Return the first member of those with the highest fitness (P,); failed members are none of them."""
     member = int(np.argmax(np.where(np.isfinite(fitness), fitness, -np.inf)))
-    return Best(member, float(fitness[member]), candidates.genotype(member))
+    return Best(member, float(fitness[member]), candidates)
 
 
 def _summary(search: Search, scores: NDArray[np.float64], generation: int) -> dict[str, Any]:

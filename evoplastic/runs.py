@@ -17,7 +17,6 @@ import contextlib
 import difflib
 import errno
 import itertools
-import json
 import os
 import re
 import secrets
@@ -31,7 +30,8 @@ from typing import Any
 from evoplastic import checkpoints
 from evoplastic.checkpoints import Checkpoint
 from evoplastic.errors import UserError, writing
-from evoplastic.files import Migration, migrated, plain, read_json, remove_leftovers, write_json, write_whole
+from evoplastic.files import Migration, read_json, remove_leftovers, write_json, write_whole
+from evoplastic.lines import append_line, line, read_lines, sync
 from evoplastic.lock import RunLock
 from evoplastic.manifest import read_manifest
 
@@ -132,11 +132,11 @@ class RunFolder:
         self._check_lock()
         if "generation" not in record:
             raise ValueError(f"a metrics record must have 'generation', got the keys {sorted(record)}")
-        _append_line(self._metrics, _metrics_line(record))
+        append_line(self._metrics, _metrics_record(record))
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the records, oldest first; a torn last line is left out."""
-        return list(_read_records(self._metrics, METRICS, METRICS_MIGRATIONS, ("generation",)))
+        return list(read_lines(self._metrics, METRICS, METRICS_MIGRATIONS, ("generation",)))
 
     def rewind_metrics(self, generation: int) -> None:
         """Keep exactly the records of generations before `generation`; done before a resumed run appends."""
@@ -149,29 +149,29 @@ class RunFolder:
                 f"{self._metrics} does not hold generations 0 to {generation - 1} once each; start the run anew"
             )
         kept = (records[number] for number in range(generation))
-        write_whole(self._metrics, b"".join(map(_metrics_line, kept)))
+        write_whole(self._metrics, b"".join(line(_metrics_record(record)) for record in kept))
 
     def skip(self, generation: int, member: int) -> None:
         """Note before anything is decided by it that a member is left out, now and whenever the run is replayed."""
         self._check_lock()
         entry = {"generation": generation, "member": member, "format": SKIPPED, "version": 1}
-        _append_line(self._skipped, _line(entry))
-        _sync(self._skipped)  # no checkpoint may outlive what it rests on
+        append_line(self._skipped, entry)
+        sync(self._skipped)  # no checkpoint may outlive what it rests on
 
     def skipped(self) -> set[tuple[int, int]]:
         """Return the (generation, member) left out; a run with any is not a function of config and seed alone."""
-        entries = _read_records(self._skipped, SKIPPED, {}, ("generation", "member"))
+        entries = read_lines(self._skipped, SKIPPED, {}, ("generation", "member"))
         return {(entry["generation"], entry["member"]) for entry in entries}
 
     def append_event(self, kind: str, **facts: Any) -> None:
         """Append what happened just now, with the Unix time in seconds."""
         self._check_lock()
         event = {**facts, "kind": kind, "time": time.time(), "format": EVENTS, "version": 1}
-        _append_line(self._events, _line(event))
+        append_line(self._events, event)
 
     def events(self) -> list[dict[str, Any]]:
         """Return what happened, oldest first; a generation that was lived again after a kill is there again."""
-        return list(_read_records(self._events, EVENTS, {}, ()))
+        return list(read_lines(self._events, EVENTS, {}, ()))
 
     @property
     def diverged(self) -> bool:
@@ -181,7 +181,7 @@ class RunFolder:
     def save_checkpoint(self, checkpoint: Checkpoint, keep_last: int = 3, keep_every: int = 0) -> Path:
         """Write the checkpoint, then drop old ones; UserError leaves those before it intact."""
         if self._metrics.exists():
-            _sync(self._metrics)  # no checkpoint may outlive the records that led to it
+            sync(self._metrics)  # no checkpoint may outlive the records that led to it
         path = checkpoints.write_checkpoint(self._checkpoints, checkpoint, self._check_lock)
         checkpoints.prune_checkpoints(self._checkpoints, keep_last, keep_every, upto=checkpoint.generation)
         return path
@@ -283,29 +283,8 @@ def _nearest_runs(path: Path, runs: Path) -> str:
     return f"the nearest runs in {runs} are {', '.join(difflib.get_close_matches(path.name, names, n=5, cutoff=0.0))}"
 
 
-def _metrics_line(record: Mapping[str, Any]) -> bytes:
-    return _line({**record, "format": METRICS, "version": len(METRICS_MIGRATIONS) + 1})
-
-
-def _line(record: Mapping[str, Any]) -> bytes:
-    text = json.dumps(plain(record), sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return text.encode() + b"\n"
-
-
-def _append_line(path: Path, line: bytes) -> None:
-    """Append a whole line or nothing, on a line of its own even after a torn one."""
-    with writing(path), path.open("a+b", buffering=0) as file:
-        end = file.seek(0, os.SEEK_END)
-        if end:
-            file.seek(end - 1)
-            line = line if file.read(1) == b"\n" else b"\n" + line
-        try:
-            if file.write(line) != len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        except OSError:
-            with contextlib.suppress(OSError):
-                file.truncate(end)
-            raise
+def _metrics_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {**record, "format": METRICS, "version": len(METRICS_MIGRATIONS) + 1}
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
@@ -314,31 +293,3 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(packages, dict) or not isinstance(lineage, list) or not all(isinstance(e, dict) for e in lineage):
         raise UserError(f"{folder / 'manifest.json'} is damaged: it tells no packages or no lineage; restore it")
     return manifest
-
-
-def _sync(path: Path) -> None:
-    with writing(path), path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _read_records(
-    path: Path, form: str, migrations: Mapping[int, Migration], numbers: tuple[str, ...]
-) -> Iterator[dict[str, Any]]:
-    """Yield the records of a file, each of which must have the integers `numbers`; a torn last line is left out."""
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise UserError(f"{path} could not be read: {error.strerror}; restore it or start the run anew") from error
-    for number, line in enumerate(lines, start=1):
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            if number == len(lines):
-                return
-            raise UserError(f"line {number} of {path} is damaged; remove the file's lines from there on") from None
-        record = migrated(record, form, migrations, path)
-        if not all(isinstance(record.get(key), int) for key in numbers):
-            raise UserError(f"line {number} of {path} is damaged; remove the file's lines from there on")
-        yield {key: value for key, value in record.items() if key not in ("format", "version")}

@@ -26,13 +26,14 @@ from evoplastic.errors import UserError
 from evoplastic.evaluators.contract import Evaluator, Job
 from evoplastic.evolution import Search
 from evoplastic.files import Migration, migrated, plain, read_json, write_json, write_whole
+from evoplastic.groups import reached
 from evoplastic.launch import Run
 from evoplastic.problems.contract import METRIC, choosing_tasks
 from evoplastic.random import Purpose
 from evoplastic.runs import RunFolder
 from evoplastic.strategies.contract import Fixed
 from evoplastic.sweeps import Planned
-from evoplastic.tuning import CONFIRMATION, REPORT_SEEDS, RUNG, Asked, Tuning
+from evoplastic.tuning import CONFIRMATION, REPORT_SEEDS, RUNG, Asked, Tuning, laid_over
 
 FORMAT = "evoplastic.tune"
 MIGRATIONS: dict[int, Migration] = {}  # version N -> N + 1
@@ -77,6 +78,18 @@ def read_scores(folder: Path, asked: Asked) -> Scores:
                 f"{folder} was begun with {name} {then!r}, got {now!r}; put that back, or choose another --name"
             )
     return found
+
+
+def check_in_step(folder: Path, scores: Scores, rung: int, planned: Sequence[Planned]) -> None:
+    """Raise UserError if a run has left the rung that it is yet to be scored in: its score is lost."""
+    for each in planned:
+        generation = reached(folder / each.cell.name)
+        if len(scores.scores.get(each.cell.name, ())) <= rung and generation > each.config.generations:
+            raise UserError(
+                f"{folder / FILE} lacks the score of {each.cell.name} in rung {rung + 1}, at generation "
+                f"{each.config.generations}, and the run has gone on to {generation}; restore {FILE}, or tune anew "
+                "under another --name"
+            )
 
 
 def score(run: Run, evaluator: Evaluator, rung: int, lives: int) -> float:
@@ -129,8 +142,7 @@ def median(tuning: Tuning, scores: Scores, candidate: int, rung: int) -> float |
 def best_settings(tuning: Tuning, candidate: int) -> RunConfig:
     """Return the settings of a candidate as the run that they were meant for."""
     tried = tuning.candidates[candidate]
-    overrides = [*tuning.asked.set, *(f"{key}={value}" for key, value in tried.over.items())]
-    config = read_config(tuning.asked.source, overrides)
+    config = read_config(tuning.asked.source, laid_over(tuning.asked.set, tried.over))
     said = f"{config.summary} Tuned: {tried.label}, the best of {len(tuning.candidates)} settings tried.".strip()
     return msgspec.structs.replace(config, name=f"{config.name}-tuned", summary=said)
 

@@ -16,7 +16,7 @@ import hashlib
 import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -31,6 +31,7 @@ from evoplastic.sweeps import Arm, Planned, cells, check_apart, read_over, read_
 
 FEWEST_GENERATIONS = 10  # of the first rung: less says nothing
 DRAWN_CANDIDATES = 27  # where ranges are given and nobody says how many
+MOST_LISTED = 100_000  # settings
 REPORT_SEEDS = 100  # seeds below are kept for reports
 NOVEL = "novel class"  # what the withheld tasks of the report fold are to evolution
 VALUES, GRID, RUNG, CONFIRMATION = 0, 1, 2, 3  # first part of the path of what is drawn for Purpose.TUNING
@@ -105,7 +106,8 @@ def plan(asked: Asked) -> Tuning:
     chosen = candidates(values, asked.candidates)
     if len(chosen) < 2:
         raise UserError("there is one candidate and nothing to choose; give --over more values")
-    planned = cells([Arm.of(asked.source, over, (*asked.set, _QUIET)) for over in chosen], seeds)
+    arms = [Arm(asked.source, over, None, (*laid_over(asked.set, over), _QUIET)) for over in chosen]
+    planned = cells(arms, seeds)
     searches = [Search.of(each.config) for each in planned[: len(chosen)]]
     tried = [
         Candidate(each.cell.name.rpartition(",")[0], each.cell.over, lives_of_generation(search))
@@ -143,26 +145,49 @@ def schedule(budget: int, aside: int, seeds: int, settings: Sequence[int], fewes
 def candidates(values: dict[str, list[str]], count: int | None) -> list[dict[str, str]]:
     """Return the settings that are tried, each with a value for every key.
 
-    Lists alone are a grid, of which `count` are drawn if it is given; with a range among them all keys are drawn.
-    UserError for a range that is none, and for more than a grid has.
+    Lists alone are a grid, of which `count` are drawn if it is given; with a range among them, or too many values to
+    list their grid, each key is drawn by itself. UserError for a range that is none, for too many settings, and for
+    more than a grid has.
     """
     ranges = {key: found for key, texts in values.items() if (found := _range(key, texts))}
-    if ranges:
+    spanned = math.prod(map(len, values.values()))
+    wanted = count or (DRAWN_CANDIDATES if ranges else spanned)
+    if wanted > MOST_LISTED:
+        raise UserError(
+            f"a tuning tries at most {MOST_LISTED:,} settings, got {wanted:,}; say with --candidates how many of them "
+            "are to be drawn, or give fewer values"
+        )
+    if ranges or spanned > MOST_LISTED:
         drawn = (
             {key: _drawn(key, texts, ranges.get(key), number) for key, texts in values.items()}
-            for number in range(count or DRAWN_CANDIDATES)
+            for number in range(wanted)
         )
         return list({tuple(over.items()): over for over in drawn}.values())
     grid = [dict(zip(values, chosen)) for chosen in itertools.product(*values.values())]
     if count is None:
         return grid
-    if count > len(grid):
+    if count > spanned:
         raise UserError(
-            f"--over spans {len(grid)} settings, --candidates asks for {count}; ask for fewer, or give a range such as "
+            f"--over spans {spanned} settings, --candidates asks for {count}; ask for fewer, or give a range such as "
             "log:1e-3:1e-1"
         )
-    order = sorted(range(len(grid)), key=lambda number: int(stream_key(0, Purpose.TUNING, GRID, number)))
+    order = sorted(range(spanned), key=lambda number: int(stream_key(0, Purpose.TUNING, GRID, number)))
     return [grid[number] for number in sorted(order[:count])]
+
+
+def laid_over(settings: Sequence[str], over: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what is laid over the source, in order: `settings`, and one value for each varied key.
+
+    A varied type comes before all else of its table, which would be emptied by another type.
+    """
+    laid = [*settings, *(f"{key}={value}" for key, value in over.items())]
+    for key in over:
+        if key.endswith(".type"):
+            table, own = key.removesuffix("type"), f"{key}={over[key]}"
+            laid.remove(own)
+            below = (place for place, text in enumerate(laid) if text.lstrip().startswith(table))
+            laid.insert(next(below, len(laid)), own)
+    return tuple(laid)
 
 
 def check_fold(source: str, overrides: Sequence[str], config: RunConfig) -> None:

@@ -7,6 +7,7 @@ others. Genes below the new genome's floors are raised to them, as after every u
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from evoplastic.config import RunConfig
 from evoplastic.errors import UserError, nearest
 from evoplastic.genome import GenomeLayout
 from evoplastic.genotypes import Genotype
+from evoplastic.runs import RunFolder
 
 ALL = "all"
 _EVOLVED = ("shape", "genes", "bounds", "groups")  # what a gene's meaning rests on
@@ -67,9 +69,31 @@ def warm_start(
         raise UserError(
             f"nothing is left to start from: no block that evolves is taken from {source}; leave --from away"
         )
-    origin = {"source": source, "taken": taken, "fresh": anew, "genotype": there.origin}
+    told = {"source": source_name(source), "genes": there.digest, "genotype": there.origin}
+    origin = {**told, "taken": taken, "fresh": anew}
     start = Genotype.of(layout, genes, origin)
     return WarmStart(msgspec.structs.replace(config, start=start.digest), start)
+
+
+def source_name(source: str) -> str:
+    """Return what `source` is called wherever it lies, such as first:best: a run folder tells no paths."""
+    return os.path.basename(os.path.abspath(source))
+
+
+def check_same_start(folder: RunFolder, source: str, fresh: Collection[str]) -> None:
+    """Raise UserError unless the run in `folder` says that it began so; what `source` is by now is not looked at."""
+    told = folder.manifest.get("from", {})
+    theirs, taken, anew = told.get("source"), told.get("taken", ()), told.get("fresh", ())
+    if theirs is None or source_name(theirs) != source_name(source):
+        theirs = f"starts from {theirs or 'no other'}"
+    elif ALL not in fresh and {*fresh} & {*taken, *anew} != {*anew}:
+        theirs = f"started freshly {', '.join(anew) or 'no block'}"
+    else:
+        return
+    raise UserError(
+        f"run {folder.path.name!r} exists and {theirs}, got --from {source}"
+        f"{' --fresh ' + ','.join(fresh) if fresh else ''}; choose another --name, or put that back"
+    )
 
 
 def differences(here: Sequence[Mapping[str, Any]], there: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The tune command: interrupted, killed and carried on, it lives nothing twice and ends in a run file."""
 
 import json
+import shutil
 import signal
 from types import SimpleNamespace
 
@@ -103,6 +104,25 @@ def test_no_withheld_task_is_evaluated_by_any_run(done):
     assert list(done.group.glob("*/evaluation/*")) == []
     for name in ("sigma=0.03,s100", "sigma=0.1,s100", "sigma=0.3,s100"):
         assert all(record["validation"] is None for record in load_run(done.group / name).folder.metrics())
+
+
+def test_lost_scores_are_told_with_the_file_and_the_way_on_and_nothing_is_changed(done, main, tmp_path):
+    shutil.copytree(done.runs, tmp_path / "runs")
+    (tmp_path / "runs" / "t" / "tune.json").unlink()
+    before = snapshot(tmp_path)
+    said = main(*TUNE, "--runs-dir", tmp_path / "runs")
+    assert said.code == 2 and said.err.count("\n") == 1
+    assert "tune.json lacks the score of sigma=" in said.err and "restore tune.json, or tune anew" in said.err
+    assert {name for name, text in snapshot(tmp_path).items() if before.get(name) != text} <= {"runs/t/lock"}
+
+
+def test_a_torn_last_event_does_not_stop_a_tuning(done, main, tmp_path):
+    shutil.copytree(done.runs, tmp_path / "runs")
+    events = tmp_path / "runs" / "t" / "sigma=0.1,s100" / "events.jsonl"
+    events.write_bytes(events.read_bytes() + b'{"kind":"gen')
+    said = main(*TUNE, "--json", "--runs-dir", tmp_path / "runs")
+    assert said.code == 0, said.err
+    assert json.loads(said.out)["lifetimes"] == json.loads(done.finished.out)["lifetimes"]
 
 
 # ---- runs that are not evaluated, or diverge

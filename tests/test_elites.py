@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from test_evolution import tiny
+from test_evolution import Scripted, tiny
 from test_launch import files, go, stop_after
 
 from evoplastic import champions, checkpoints
@@ -18,6 +18,7 @@ from evoplastic.launch import load_run, start_run
 from evoplastic.problems.contract import Life
 from evoplastic.random import Purpose
 from evoplastic.strategies.contract import Fixed
+from evoplastic.strategies.samples import Gaussian
 
 GENERATIONS = 4
 
@@ -110,6 +111,17 @@ def test_without_elites_nothing_is_kept_and_no_checkpoint_has_their_arrays(tmp_p
     assert ended.elites is NO_ELITES
     saved = checkpoints.read_checkpoint(ended.folder.path / "checkpoints" / "gen-00000004.npz")
     assert not [name for name in saved.arrays if name.startswith("elites.")]
+
+
+def test_genes_of_the_best_are_made_only_where_they_are_asked_for(monkeypatch):
+    made = []
+    monkeypatch.setattr(Gaussian, "genotype", lambda candidates, member: made.append(member) or candidates.center)
+    scripted = Scripted(lambda generation, members: np.arange(members))
+    record = next(evolve(Search.of(keeping(0)), scripted))
+    NO_ELITES.after(record, 0)
+    assert made == []
+    NO_ELITES.after(record, 1)
+    assert made == [3]
 
 
 def test_elites_change_nothing_in_the_evolution():

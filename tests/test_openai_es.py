@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from test_strategies import CENTER, D, advance, build, evolved, normals, same, scores, space
 
+from evoplastic.analysis.search_figure import PANELS
 from evoplastic.random import Purpose, stream_key
 from evoplastic.strategies.openai_es import OpenAIESSettings
-from evoplastic.strategies.optimizers import Adam
+from evoplastic.strategies.optimizers import OPTIMIZERS, Adam
 from evoplastic.strategies.sums import dot, norm
 
 
@@ -69,6 +70,21 @@ def test_the_gradient_of_a_linear_fitness_is_its_slope():
     g = strategy._fitness_gradient(candidates, scores(candidates, lambda genotype: slope @ genotype))
     # An entry's standard error is sqrt(|slope|^2 + slope_i^2) / sqrt(pairs), at most 0.12 here.
     assert np.allclose(g, slope, atol=0.5)
+
+
+def test_the_step_size_is_logged_under_the_name_that_the_search_page_draws():
+    strategy = build(sigma=0.25)
+    assert strategy.diagnostics(evolved(strategy, 2))["sigma"] == 0.25
+    assert "sigma" in PANELS["Step sizes"]
+
+
+@pytest.mark.parametrize("name", ["openai_es", "pgpe"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_nothing_can_be_written_into_an_optimizer_s_state(name, optimizer):
+    strategy = build(name, optimizer={"type": optimizer})
+    first, second = strategy.initial(CENTER), evolved(strategy, 2)
+    for state in (first, second, strategy.restore(strategy.arrays(second))):
+        assert not any(array.flags.writeable for array in state.optimizer.values())
 
 
 def test_a_small_step_slows_its_genes_alone():

@@ -201,7 +201,7 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path):
     run = a_run(tmp_path)
     run.append_metrics({"generation": 0})
     with (run.path / "metrics.jsonl").open("a") as file:
-        file.write("{torn")
+        file.write("{torn\n")
     run.append_metrics({"generation": 1})
     with pytest.raises(UserError, match="line 2 of"):
         run.metrics()
@@ -263,12 +263,42 @@ def test_events_carry_their_kind_and_time(tmp_path):
     assert event == expected
 
 
-def test_an_event_after_a_torn_one_has_a_line_of_its_own(tmp_path):
+@pytest.mark.parametrize("torn", ['{"kind":"gen', "{", "\0\0\0", '{"kind":"é'.encode()[:-1].decode("latin-1")])
+def test_the_next_event_takes_the_place_of_one_that_a_crash_tore(tmp_path, torn):
     run = a_run(tmp_path)
-    (run.path / "events.jsonl").write_text('{"kind":"gen')
+    run.append_event("generation")
+    with (run.path / "events.jsonl").open("a", encoding="latin-1") as file:
+        file.write(torn)
+    assert [event["kind"] for event in run.events()] == ["generation"]
     run.append_event("resume")
-    lines = (run.path / "events.jsonl").read_text().splitlines()
-    assert json.loads(lines[1])["kind"] == "resume"
+    run.append_event("checkpoint")
+    assert [event["kind"] for event in run.events()] == ["generation", "resume", "checkpoint"]
+
+
+def test_an_event_that_lacks_only_its_end_of_line_is_kept(tmp_path):
+    run = a_run(tmp_path)
+    run.append_event("generation")
+    path = run.path / "events.jsonl"
+    os.truncate(path, path.stat().st_size - 1)
+    run.append_event("resume")
+    assert [event["kind"] for event in run.events()] == ["generation", "resume"]
+
+
+def test_a_damaged_event_in_the_middle_is_refused_by_its_line(tmp_path):
+    run = a_run(tmp_path)
+    run.append_event("generation")
+    with (run.path / "events.jsonl").open("a") as file:
+        file.write("{torn\n")
+    run.append_event("resume")
+    with pytest.raises(UserError, match=r"line 2 of .*events\.jsonl is damaged"):
+        run.events()
+
+
+def test_a_member_left_out_after_a_torn_line_is_left_out(tmp_path):
+    run = a_run(tmp_path)
+    (run.path / "skipped.jsonl").write_text('{"generation":1,"mem')
+    run.skip(3, 7)
+    assert run.skipped() == {(3, 7)}
 
 
 def test_the_last_checkpoints_are_kept_and_the_newest_loaded(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from evoplastic.errors import UserError
 from evoplastic.random import fill_normals
 from evoplastic.strategies import STRATEGIES
-from evoplastic.strategies.contract import Fixed
+from evoplastic.strategies.contract import Fixed, Listed
 
 D = 6
 CENTER = np.linspace(-1.0, 1.5, D)
@@ -300,6 +300,11 @@ def test_given_genotypes_share_one_pair():
     candidates = Fixed(genotypes)
     assert candidates.population == 2 and np.array_equal(candidates.genotype(1), genotypes[1])
     assert candidates.pair(0) == candidates.pair(1)
+
+
+def test_listed_members_are_each_a_pair_of_their_own():
+    candidates = Listed(np.arange(12.0).reshape(2, 6), generation=3)
+    assert (candidates.population, candidates.generation, candidates.pair(0), candidates.pair(1)) == (2, 3, 0, 1)
 
 
 @each_strategy

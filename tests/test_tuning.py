@@ -14,6 +14,7 @@ from evoplastic.errors import UserError
 from evoplastic.evolution import Search
 from evoplastic.problems.contract import METRIC, choosing_tasks
 from evoplastic.random import Purpose
+from evoplastic.sweeps import read_over
 from evoplastic.tuned import DIVERGED, Scores
 from evoplastic.tuning import Asked, candidates, check_fold, plan, schedule, sizes
 
@@ -125,6 +126,58 @@ def test_a_drawn_value_is_an_address_so_more_candidates_and_more_keys_change_no_
 
 def test_a_key_of_a_list_is_drawn_too_where_another_has_a_range():
     assert {over["y"] for over in drawn(30, x="0.0:1.0", y="a,b")} == {"a", "b"}
+
+
+def test_of_a_grid_too_large_to_list_the_settings_asked_for_are_drawn():
+    values = {f"k{number}": [str(value) for value in range(10)] for number in range(12)}
+    some = candidates(values, 50)
+    assert len(some) == 50 and all(over.keys() == values.keys() for over in some)
+    assert candidates(values, 9) == some[:9]
+    assert {over["k0"] for over in some} == set(values["k0"])
+
+
+@pytest.mark.parametrize("over", [[f"k{number}={','.join('0123456789')}" for number in range(12)], ["k=0.0:1.0"]])
+def test_more_settings_than_can_be_listed_are_refused_with_the_way_to_fewer(over):
+    values, count = read_over(over), None if len(over) > 1 else 10**12
+    with pytest.raises(UserError, match=r"at most 100,000 settings, got 1,000,000,000,000; say with --candidates"):
+        candidates(values, count)
+
+
+# ---- a type among what is varied
+
+
+def test_what_is_set_holds_for_every_type_that_is_tried():
+    tuning = plan(asked("strategy.type=openai_es,pgpe,snes"))
+    strategies = [each.config.strategy for each in tuning.cells[:3]]
+    assert [type(strategy).__name__ for strategy in strategies] == ["OpenAIESSettings", "PGPESettings", "SNESSettings"]
+    assert [strategy.population for strategy in strategies] == [4, 4, 4]  # of TINY's --set
+
+
+def test_what_is_varied_beside_a_type_holds_for_every_type_whichever_is_named_first():
+    over = ["strategy.sigma=0.25,0.5", "strategy.type=snes,pgpe"]
+    for texts in (over, over[::-1]):
+        found = {
+            (each.cell.over["strategy.type"], each.cell.over["strategy.sigma"], each.config.strategy.sigma)
+            for each in plan(asked(*texts, budget=10_000)).cells
+        }
+        assert found == {(name, text, float(text)) for name in ("snes", "pgpe") for text in ("0.25", "0.5")}
+
+
+def test_a_type_within_a_type_that_is_set_is_varied_in_it():
+    tuning = plan(asked("strategy.optimizer.type=adam,clipup", set=("strategy.type=pgpe", *TINY, FOLD)))
+    found = [each.config.strategy for each in tuning.cells[:2]]
+    assert [type(strategy).__name__ for strategy in found] == ["PGPESettings"] * 2
+    assert [type(strategy.optimizer).__name__ for strategy in found] == ["Adam", "ClipUp"]
+
+
+def test_the_best_settings_of_another_type_are_those_that_were_tried():
+    tuning = plan(asked("strategy.type=openai_es,snes"))
+    assert tuned.best_settings(tuning, 1).strategy == tuning.cells[1].config.strategy
+
+
+def test_a_key_that_one_of_the_types_lacks_is_told_with_the_settings_that_lack_it():
+    with pytest.raises(UserError, match=r"cell 'type=snes,s100': .*shaping"):
+        plan(asked("strategy.type=pgpe,snes", set=(*TINY, FOLD, "strategy.shaping=raw")))
 
 
 # ---- refusals

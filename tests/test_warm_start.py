@@ -1,7 +1,10 @@
 """Warm starts: another run's genes are the first center, block by block, and the run still ends in its bits."""
 
+import hashlib
 import json
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,11 +93,22 @@ def test_an_exported_file_starts_what_its_run_starts(runs, source, exported, tmp
     assert begun(runs, tmp_path, source=str(exported)).center.tobytes() == source.center.tobytes()
 
 
-def test_the_manifest_says_what_was_taken_from_where(runs, tmp_path):
+def test_the_manifest_says_what_was_taken_from_where(runs, source, tmp_path):
     told = begun(runs, tmp_path, fresh=["innate"]).folder.manifest["from"]
     assert (told["source"], told["taken"], told["fresh"]) == ("tiny-s0", ["gain"], ["innate"])
+    assert told["genes"] == hashlib.sha256(source.center.tobytes()).hexdigest()
     there = told["genotype"]
     assert (there["run"], there["which"], there["generation"], there["seed"]) == ("tiny-s0", "center", GENERATIONS, 0)
+
+
+def test_a_run_folder_names_what_it_starts_from_without_its_place(runs, exported, tmp_path):
+    for source, name in ((f"{runs}/tiny-s0/", "tiny-s0"), (f"{runs}/tiny-s0:elite", "tiny-s0:elite")):
+        run = begun(runs, tmp_path / "runs", source=source)
+        assert run.folder.manifest["from"]["source"] == name
+    run = begun(runs, tmp_path / "runs", source=str(exported))
+    assert load_genotype(run.folder.path / "start.npz").origin["source"] == "center.npz"
+    for path in filter(Path.is_file, (tmp_path / "runs").rglob("*")):
+        assert not any(str(place).encode() in path.read_bytes() for place in (runs, exported.parent)), path
 
 
 # ---- blocks that differ
@@ -129,7 +143,7 @@ def test_a_block_that_is_only_there_is_left_out_and_starts_nothing_freshly(sourc
     path = tmp_path / "more.npz"
     path.write_bytes(Genotype.of(there, np.zeros(there.size), {}).to_bytes())
     warm = warm_start(tiny(), str(path), ["all"])
-    assert warm.start.origin["fresh"] == [] and warm.in_words() == f"starts from {path}: innate, gain"
+    assert warm.start.origin["fresh"] == [] and warm.in_words() == "starts from more.npz: innate, gain"
 
 
 def test_nothing_in_common_is_refused(runs, tmp_path):
@@ -346,8 +360,8 @@ def commands(main, runs, monkeypatch):
     """Return a caller of the command line that lives no life."""
     monkeypatch.setattr(evaluators, "open_evaluator", lambda *_, **__: Told())
 
-    def call(*words):
-        return main(*words, "--runs-dir", runs)
+    def call(*words, folder=runs):
+        return main(*words, "--runs-dir", folder)
 
     return call
 
@@ -427,3 +441,40 @@ def test_a_command_evolves_from_a_run_judges_its_elites_and_exports_the_best(com
     assert best.origin["elites"] == judged and best.origin["scores"] is None
     again = commands(*run_words("--name", "warm", "--resume-if-exists"))
     assert again.code == 2 and "run 'warm' exists with other settings: start was" in again.err
+
+
+@pytest.fixture
+def warm(commands, runs, tmp_path):
+    """Return a caller of a command that starts the run `again` from a run, or carries it on; called once already."""
+    shutil.copytree(runs, tmp_path / "runs")
+
+    def call(*words):
+        return commands(*run_words("--name", "again", "--resume-if-exists", *words), folder=tmp_path / "runs")
+
+    assert call("--from", "tiny-s0", "--fresh", "gain").code == 0
+    return call
+
+
+def test_a_run_that_is_there_goes_on_without_a_look_at_what_it_started_from(warm, tmp_path):
+    shutil.rmtree(tmp_path / "runs" / "tiny-s0")
+    for fresh in ("gain", "all"):
+        told = warm("--from", "tiny-s0", "--fresh", fresh, "--generations", 3)
+        assert told.code == 0, told.err
+    assert load_run("again", tmp_path / "runs").state.generation == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--from", "tiny-s0:elite", "--fresh", "gain"], "run 'again' exists and starts from tiny-s0, got --from tiny"),
+        (["--from", "tiny-s0"], "run 'again' exists and started freshly gain, got --from tiny-s0; choose another"),
+        (["--from", "tiny-s0", "--fresh", "innate"], "started freshly gain, got --from tiny-s0 --fresh innate;"),
+        (["--fresh", "gain"], "--fresh says which blocks --from leaves out"),
+        ([], "run 'again' exists with other settings: start was"),
+        (["--from", "tiny-s0", "--fresh", "gain", "--seed", "3"], "run 'again' exists with other settings: seed"),
+        (["--from", "young", "--name", "tiny-s0"], "run 'tiny-s0' exists and starts from no other, got --from young"),
+    ],
+)
+def test_a_run_that_is_there_and_began_otherwise_is_not_carried_on(warm, words, said):
+    told = warm(*words)
+    assert told.code == 2 and said in told.err, told.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -71,13 +72,15 @@ def run(
 
     runs = resolve_runs_dir(runs_dir)
     config = read_config(source, set_ or (), seed=seed, generations=generations)
-    config, start = _warm_start(session, config, from_, fresh, runs)
+    if fresh is not None and from_ is None:
+        raise UserError("--fresh says which blocks --from leaves out; give --from too")
     if resume_if_exists:
         name = name or default_name(config)  # and no other: the next call must find it
         if found := RunFolder.find(runs / name):
-            _same_settings(found, config)
+            _same_settings(found, config, from_, names(fresh or ""))
             _resume(session, found, config.generations, extend_only=True)
             return
+    config, start = _warm_start(session, config, from_, fresh, runs)
     # First the evaluator, so that a cluster that is not there leaves no folder.
     with session.evaluator(Search.of(config)) as evaluator:
         started = start_run(config, runs, name, ["evoplastic", *sys.argv[1:]], start)
@@ -139,8 +142,6 @@ def _warm_start(
 ) -> tuple[RunConfig, Genotype | None]:
     """Return the settings, and the genes they start from where those are of `source`."""
     if source is None:
-        if fresh is not None:
-            raise UserError("--fresh says which blocks --from leaves out; give --from too")
         return config, None
     from evoplastic.warm_start import warm_start
 
@@ -149,12 +150,19 @@ def _warm_start(
     return warm.config, warm.start
 
 
-def _same_settings(folder: RunFolder, config: RunConfig) -> None:
+def _same_settings(folder: RunFolder, config: RunConfig, source: str | None, fresh: Sequence[str]) -> None:
     """Raise UserError if the run in `folder` is of other settings than those of the command that would resume it."""
+    import msgspec
+
     from evoplastic.config import deciding, difference
     from evoplastic.launch import stored_config
+    from evoplastic.warm_start import check_same_start
 
-    other = difference(config, deciding(stored_config(folder)))
+    stored = stored_config(folder)
+    if source is not None:
+        check_same_start(folder, source, fresh)
+        config = msgspec.structs.replace(config, start=stored.start)
+    other = difference(config, deciding(stored))
     if other:
         raise UserError(
             f"run {folder.path.name!r} exists with other settings: {other}; choose another --name, or put that back"

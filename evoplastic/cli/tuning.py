@@ -126,6 +126,7 @@ class Climb(NamedTuple):
         lives = self.tuning.asked.lives
         by_candidate = [self.tuning.runs(each, rung) for each in tuned.alive(self.tuning, scores)[rung]]
         planned = [run for of_a_seed in zip(*by_candidate) for run in of_a_seed]
+        tuned.check_in_step(self.group.path, scores, rung, planned)
         self.evolve(rung, planned)
         for each in planned:
             if len(scores.scores.get(each.cell.name, ())) <= rung:

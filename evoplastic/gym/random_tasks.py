@@ -22,7 +22,6 @@ from evoplastic.random import Purpose, stream_key
 from evoplastic.tasks.meta.sampling.parsing import parse_settings
 from evoplastic.tasks.meta.sampling.sample import Sampled, sample
 from evoplastic.tasks.meta.sampling.settings import SampleSettings
-from evoplastic.tasks.meta.solvers.certificate import Certificate
 
 MOST_TASKS = 10_000
 
@@ -50,7 +49,7 @@ class RandomTaskEnv(MetaTaskEnv):
         others = (Lives(sampled.spec, extended=extended) for sampled in self.pool[1:])
         self._tasks = (self._lives, *others)
         self._number = 0  # of the task that is lived in
-        self._certified = [_certified(sampled.certificate) for sampled in self.pool]
+        self._certified = [sampled.certificate.proven if sampled.certificate else {} for sampled in self.pool]
         self._units = max(lives.program.units for lives in self._tasks)
         self.observation_space, self.action_space = self._spaces()
 
@@ -109,17 +108,3 @@ def _drawn(address: Address, tasks: int) -> int:
     """Return which task the episode of an address is in, each with equal chance."""
     key = stream_key(address.seed, Purpose.EVALUATION, address.episode, address.lane)
     return int(key) * tasks >> 64
-
-
-def _certified(certificate: Certificate | None) -> dict[str, float]:
-    """Return what is proven of a task: of the Bayesian the lower bound, of the blind the upper one."""
-    if certificate is None:
-        return {}
-    return {
-        "random": certificate.random,
-        "memoryless": certificate.memoryless,
-        "blind": certificate.blind.high,
-        "bayes": certificate.bayes.low,
-        "oracle": certificate.oracle,
-        "adapting": certificate.adapting,
-    }

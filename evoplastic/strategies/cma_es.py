@@ -29,9 +29,17 @@ from threadpoolctl import threadpool_limits
 
 from evoplastic.errors import UserError
 from evoplastic.random import Purpose, fill_normals, stream_key
-from evoplastic.strategies.contract import Array, SearchSpace, Space, Strategy, check_arrays, check_tell, read_only
+from evoplastic.strategies.contract import (
+    Array,
+    Listed,
+    SearchSpace,
+    Space,
+    Strategy,
+    check_arrays,
+    check_tell,
+    read_only,
+)
 from evoplastic.strategies.optimizers import Positive
-from evoplastic.strategies.samples import Listed
 from evoplastic.strategies.shaping import by_rank, effective_size, log_weights
 from evoplastic.strategies.sizes import LARGEST, default_population
 from evoplastic.strategies.sums import norm

@@ -145,11 +145,8 @@ class StrategySettings(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Fixed:
-    """Given genotypes (k, D) as candidates, to evaluate them again.
-
-    All are of pair 0: they meet the same tasks, stimuli and noise, so that their scores can be compared life by life.
-    """
+class Listed:
+    """Members given gene by gene, (P, D), each a pair of its own."""
 
     genotypes: Array
     generation: int = 0
@@ -162,6 +159,16 @@ class Fixed:
     def genotype(self, member: int) -> Array:
         genes: Array = self.genotypes[member]
         return genes
+
+    def pair(self, member: int) -> int:
+        return member
+
+
+class Fixed(Listed):
+    """Given genotypes as candidates, to evaluate them again.
+
+    All are of pair 0: they meet the same tasks, stimuli and noise, so that their scores can be compared life by life.
+    """
 
     def pair(self, member: int) -> int:
         return 0
@@ -187,3 +194,10 @@ def read_only(array: Array) -> Array:
     array = np.array(array, np.float64)
     array.setflags(write=False)
     return array
+
+
+def all_read_only(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Make arrays that nobody else holds read-only, and return them."""
+    for array in arrays.values():
+        array.setflags(write=False)
+    return arrays

@@ -38,7 +38,7 @@ from evoplastic.strategies.optimizers import Positive
 from evoplastic.strategies.samples import add_weighted_normals, compact
 from evoplastic.strategies.shaping import by_rank, effective_size, log_weights
 from evoplastic.strategies.sizes import default_population, grown, limited, shrunk
-from evoplastic.strategies.sums import dot, norm
+from evoplastic.strategies.sums import dot, norm, sum_of_products
 
 MOST_RATE = 0.5
 
@@ -221,9 +221,6 @@ def _weighted(candidates: Transformed, weights: Array) -> Array:
 def bend(vectors: Array, rates: Array, direction: Array) -> None:
     """Replace `direction` (D,) by T direction: vector (n, D) after vector, with its rate (n,)."""
     for number in range(vectors.shape[0]):
-        along = 0.0
-        for gene in range(direction.shape[0]):
-            along += vectors[number, gene] * direction[gene]
-        along *= rates[number]
+        along = rates[number] * sum_of_products(vectors[number], direction)
         for gene in range(direction.shape[0]):
             direction[gene] = (1.0 - rates[number]) * direction[gene] + along * vectors[number, gene]

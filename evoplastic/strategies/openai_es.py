@@ -21,7 +21,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from evoplastic.strategies.contract import Array, SearchSpace, Space, Strategy, check_arrays, check_tell, read_only
+from evoplastic.strategies.contract import (
+    Array,
+    SearchSpace,
+    Space,
+    Strategy,
+    all_read_only,
+    check_arrays,
+    check_tell,
+    read_only,
+)
 from evoplastic.strategies.optimizers import Adam, AnyOptimizer, NotNegative, Positive
 from evoplastic.strategies.samples import Gaussian, add_weighted_normals, compact
 from evoplastic.strategies.shaping import SHAPINGS, ShapingName, effective_size
@@ -52,7 +61,7 @@ class OpenAIESSettings(
 class OpenAIESState:
     center: Array  # (D,), read-only
     generation: int
-    optimizer: Mapping[str, Array]
+    optimizer: Mapping[str, Array]  # read-only
     gradient_norm: float  # of the last g, 0 before the first
     update_norm: float  # of the last change of the center
 
@@ -64,7 +73,7 @@ class OpenAIES(Strategy[OpenAIESState, Gaussian]):
     seed: int
 
     def initial(self, center: Array) -> OpenAIESState:
-        optimizer = self.settings.optimizer.initial(self.space.size)
+        optimizer = all_read_only(self.settings.optimizer.initial(self.space.size))
         return OpenAIESState(self.space.inside(center), 0, optimizer, 0.0, 0.0)
 
     def ask(self, state: OpenAIESState) -> Gaussian:
@@ -82,11 +91,14 @@ class OpenAIES(Strategy[OpenAIESState, Gaussian]):
         gradient = self.settings.weight_decay * self.space.steps * state.center - g
         change, optimizer = self.settings.optimizer.update(state.optimizer, gradient)
         center = self.space.inside(state.center + self.space.steps * change)
-        return OpenAIESState(center, generation, optimizer, norm(g), norm(center - state.center))
+        moved = norm(center - state.center)
+        return OpenAIESState(center, generation, all_read_only(optimizer), norm(g), moved)
 
     def diagnostics(self, state: OpenAIESState) -> dict[str, float]:
-        """Return the Euclidean norms of the last fitness gradient g, of the last update, and of the center."""
+        """Return the step size and the Euclidean norms of the last fitness gradient g, of the last update, and of the
+        center."""
         return {
+            "sigma": self.settings.sigma,
             "gradient_norm": state.gradient_norm,
             "update_norm": state.update_norm,
             "center_norm": norm(state.center),

@@ -26,7 +26,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from evoplastic.strategies.contract import Array, SearchSpace, Space, Strategy, check_arrays, check_tell, read_only
+from evoplastic.strategies.contract import (
+    Array,
+    SearchSpace,
+    Space,
+    Strategy,
+    all_read_only,
+    check_arrays,
+    check_tell,
+    read_only,
+)
 from evoplastic.strategies.optimizers import AnyOptimizer, ClipUp, NotNegative, Positive
 from evoplastic.strategies.samples import Gaussian, add_weighted_moments, compact
 from evoplastic.strategies.shaping import SHAPINGS, ShapingName, effective_size
@@ -58,7 +67,7 @@ class PGPEState:
     center: Array  # (D,), read-only
     generation: int
     sigma: Array  # (D,), read-only: step sizes, each to be multiplied by its gene's step
-    optimizer: Mapping[str, Array]
+    optimizer: Mapping[str, Array]  # read-only
     gradient_norm: float  # of the last g, 0 before the first
     update_norm: float  # of the last change of the center
 
@@ -71,7 +80,7 @@ class PGPE(Strategy[PGPEState, Gaussian]):
 
     def initial(self, center: Array) -> PGPEState:
         sigma = limited(np.full(self.space.size, self.settings.sigma), self.settings.sigma)
-        optimizer = self.settings.optimizer.initial(self.space.size)
+        optimizer = all_read_only(self.settings.optimizer.initial(self.space.size))
         return PGPEState(self.space.inside(center), 0, sigma, optimizer, 0.0, 0.0)
 
     def ask(self, state: PGPEState) -> Gaussian:
@@ -89,7 +98,8 @@ class PGPE(Strategy[PGPEState, Gaussian]):
         change, optimizer = self.settings.optimizer.update(state.optimizer, -g)
         center = self.space.inside(state.center + self.space.steps * change)
         sigma = self._sigma(state.sigma, h)
-        return PGPEState(center, generation, sigma, optimizer, norm(g), norm(center - state.center))
+        moved = norm(center - state.center)
+        return PGPEState(center, generation, sigma, all_read_only(optimizer), norm(g), moved)
 
     def diagnostics(self, state: PGPEState) -> dict[str, float]:
         """Return the step sizes and the Euclidean norms of the last g, of the last update and of the center."""

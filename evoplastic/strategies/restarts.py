@@ -174,6 +174,7 @@ class Restarts(Strategy[RestartState, Candidates]):
         return self._search(state.run).effective_size(state.inner, fitness)
 
     def memory(self) -> int:
+        """Return what run 0 takes: nobody knows before how often a search restarts, so how large it gets."""
         return self.strategy.build(self.space, self.seed).memory()
 
     def notes(self, generations: int) -> list[str]:

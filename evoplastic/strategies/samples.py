@@ -57,26 +57,6 @@ class Gaussian:
         return np.array([self.key(draw) for draw in range(self.draws)])
 
 
-@dataclass(frozen=True, eq=False)
-class Listed:
-    """Members given gene by gene, (P, D), each a pair of its own."""
-
-    genotypes: Array
-    generation: int
-    lives: int = 1
-
-    @property
-    def population(self) -> int:
-        return len(self.genotypes)
-
-    def genotype(self, member: int) -> Array:
-        genes: Array = self.genotypes[member]
-        return genes
-
-    def pair(self, member: int) -> int:
-        return member
-
-
 def compact(scale: Array) -> Array:
     """Return `scale` (D,), or its one number (1,): a generation's message is little more than its center."""
     return scale if np.ptp(scale) else scale[:1]

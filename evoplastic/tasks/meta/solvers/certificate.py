@@ -81,6 +81,18 @@ class Certificate(Part, frozen=True, kw_only=True):
         return self.bayes.low - (self.memoryless if self.all_maps else self.blind.high)
 
     @property
+    def proven(self) -> dict[str, float]:
+        """What is proven for sure, by name: of the Bayesian the lower bound, of the blind the upper one."""
+        return {
+            "random": self.random,
+            "memoryless": self.memoryless,
+            "blind": self.blind.high,
+            "bayes": self.bayes.low,
+            "oracle": self.oracle,
+            "adapting": self.adapting,
+        }
+
+    @property
     def learnable(self) -> float:
         """What a learner can gain over random play: bayes (low) - random."""
         return self.bayes.low - self.random
