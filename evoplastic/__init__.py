@@ -30,6 +30,7 @@ _HOMES = {
     "load_genotype": "genotypes",
     "load_run": "launch",
     "read_config": "config",
+    "use_plugin": "plugins",
 }
 
 __all__ = ["__version__", *_HOMES]

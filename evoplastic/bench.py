@@ -2,11 +2,13 @@
 
     step_over_bare = (seconds of one lifetime / its steps) / (seconds of one bare product), paired slice by slice
     overhead       = seconds of a generation / seconds of its lifetimes alone, on as many threads - 1
+    traffic_bound  = bytes of all arrays over synapses that a step must read or write / bytes a copy moves per second
 
 Speed is a ratio taken within one run: on shared machines single readings of one program differ by half. The bare
 product is the plain loop drive[post] += rate[pre] * weights[pre, post] over the network's own arrays. The overhead is
 taken against lifetimes that run side by side too: where two threads share a core's caches, each lifetime takes longer
-than alone, which is no fault of the evolution around it.
+than alone, which is no fault of the evolution around it. Rules that can write at every step are timed doing so, without
+a third factor.
 """
 
 from __future__ import annotations
@@ -27,20 +29,24 @@ import msgspec
 import numpy as np
 
 from evoplastic.config import RunConfig, parse_config, read_config
+from evoplastic.contracts import with_plugin
 from evoplastic.errors import UserError
 from evoplastic.evaluators.threads import Threads, available_cores
 from evoplastic.evolution import Search, evolve, training_jobs
 from evoplastic.jit import kernel
 from evoplastic.modulation import MODULATIONS
+from evoplastic.modulation.contract import ModulationSettings
 from evoplastic.problems.lesions import Body
 from evoplastic.problems.lifetimes import LifetimesSettings
 from evoplastic.rollout import live
 from evoplastic.rules import RULES
+from evoplastic.rules.contract import RuleSettings, continual, newborn
 from evoplastic.strategies.contract import State
 from evoplastic.tasks.contract import SCORE_COLUMNS
 
 ROUNDS = 40
 PRODUCTS = 50_000
+COPIES = 2_000
 GENERATIONS = 5
 _ZERO = np.float32(0.0)
 
@@ -59,6 +65,14 @@ def bare_products(weights: Any, rates: Any, drive: Any, repeats: int) -> None:
         rates[repeat % units] = -rates[(repeat + 3) % units]
 
 
+@kernel
+def copies(source: Any, out: Any, repeats: int) -> None:
+    """Repeat a copy of `source` (size,) to `out` (size,)."""
+    for _ in range(repeats):
+        for place in range(source.shape[0]):
+            out[place] = source[place]
+
+
 def measure(preset: str, tell: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
     """Return the bench's JSON object for the preset; takes a few minutes."""
     config = read_config(preset)
@@ -71,8 +85,9 @@ def measure(preset: str, tell: Callable[[str], None] = lambda line: None) -> dic
     tell("timing generations against bare lifetimes")
     generation = _generation(config)
     tell("timing every rule, and networks that fall silent")
-    rules = {name: _variant(config, "rule", name) for name in RULES}
-    modulations = {name: _variant(config, "modulation", name) for name in MODULATIONS}
+    rules = {name: _timed(_with_rule(config, kind)) for name, kind in with_plugin("RULES", RULES).items()}
+    known = with_plugin("MODULATIONS", MODULATIONS)
+    modulations = {name: _timed(_with_modulation(config, kind)) for name, kind in known.items()}
     silence = _silence(config)
     tell("timing compilation in new processes")
     return {
@@ -116,9 +131,17 @@ def rows(result: dict[str, Any]) -> list[tuple[str, str]]:
         ("compile, warm cache, s", f"{result['compile_warm_s']:.1f}"),
         ("first generation of quickstart, warm cache, s", f"{result['first_generation_warm_s']:.1f}"),
         *((f"{name} units over dense", f"{ratio:.2f}") for name, ratio in result["silence_over_dense"].items()),
-        *((f"rule {name}, us per step", f"{rule['us_per_step']:.3f}") for name, rule in result["rules"].items()),
-        *((f"modulation {name}, us per step", f"{m['us_per_step']:.3f}") for name, m in result["modulations"].items()),
+        *((f"rule {name}, us per step", _speed(rule)) for name, rule in result["rules"].items()),
+        *((f"modulation {name}, us per step", _speed(m)) for name, m in result["modulations"].items()),
     ]
+
+
+def _speed(measured: dict[str, float]) -> str:
+    """Return what was measured of a rule or modulation in a cell of the table."""
+    return (
+        f"{measured['us_per_step']:.3f} = {measured['step_over_bare']:.2f} bare products of "
+        f"{measured['bare_product_us']:.3f}; memory alone {measured['traffic_bound_us']:.3f}"
+    )
 
 
 def _peak_memory_mb() -> float:
@@ -155,9 +178,27 @@ class _Lifetime:
         bare_products(self.body.network.innate, rates, drive, PRODUCTS)
         return 1e6 * step, 1e6 * (time.perf_counter() - started) / PRODUCTS
 
+    def traffic(self) -> int:
+        """Return the bytes of the arrays over synapses that a step reads, and of those it writes once more.
+
+        A rule that may write at every step reads innate weights, gains and its coefficients, and changes plastic
+        weights and its traces; for others the stored weights are read.
+        """
+        network, rule = self.body.network, self.body.rule
+        if not continual(rule):
+            return int(network.innate.nbytes)
+        read = [network.innate, network.gain, *_over_synapses(rule, network)]
+        changed = [network.innate, *_over_synapses(newborn(rule, network, 1), network)]  # one like plastic weights
+        return sum(int(array.nbytes) for array in read) + 2 * sum(int(array.nbytes) for array in changed)
+
     def _vectors(self) -> tuple[Any, Any]:
         units, width = self.body.network.innate.shape
         return np.linspace(0.5, 1.0, units, dtype=np.float32), np.zeros(width, np.float32)
+
+
+def _over_synapses(struct: Any, network: Any) -> list[Any]:
+    """Return the arrays of a struct that have a number for every synapse of the network."""
+    return [array for array in struct if np.ndim(array) > 1 and array.size >= network.innate.size]
 
 
 def _generation(config: RunConfig) -> dict[str, Any]:
@@ -206,16 +247,55 @@ def _bare_lifetimes(search: Search, state: State, workers: int) -> float:
     return time.perf_counter() - started
 
 
-def _variant(config: RunConfig, part: str, name: str) -> dict[str, float]:
-    """Return microseconds per step with another rule or modulation, everything else as configured."""
+def _with(config: RunConfig, **parts: Any) -> RunConfig:
+    """Return the run with other parts of its problem, each a type's name or its settings."""
     raw = msgspec.to_builtins(config)
-    raw["problem"][part] = {"type": name}
-    lifetime = _Lifetime(parse_config(raw))
+    raw["problem"] |= {part: {"type": said} if isinstance(said, str) else said for part, said in parts.items()}
+    if "rule" in parts:
+        raw["problem"]["genome"]["rule"] = {}  # coefficients of the rule that was
+    return parse_config(raw)
+
+
+def _with_modulation(config: RunConfig, kind: type[ModulationSettings]) -> RunConfig:
+    """Return the run with another modulation, and units for it."""
+    network = msgspec.to_builtins(config.problem.network)
+    network["roles"] |= kind().takes()
+    return _with(config, modulation=kind.__struct_config__.tag, network=network)
+
+
+def _with_rule(config: RunConfig, kind: type[RuleSettings]) -> RunConfig:
+    """Return the run with another rule, writing at every step if it can."""
+    said = {"type": kind.__struct_config__.tag}
+    if "every_step" in kind.__struct_fields__:
+        return _with(config, rule=said | {"every_step": True}, modulation="none")
+    changed = _with(config, rule=said)
+    problem = changed.problem.build(changed.seed)
+    rule = problem.body(problem.layout.initial(), problem.training_life(0, 0)).rule
+    return _with(config, rule=said, modulation="none") if continual(rule) else changed
+
+
+def _timed(config: RunConfig) -> dict[str, float]:
+    """Return microseconds per step of a run's lifetime, of a bare product beside it, and of its memory traffic."""
+    lifetime = _Lifetime(config)
     pairs = [lifetime.slice() for _ in range(ROUNDS // 8)]
     return {
         "us_per_step": statistics.median(step for step, _ in pairs),
         "bare_product_us": statistics.median(bare for _, bare in pairs),
+        "step_over_bare": statistics.median(step / bare for step, bare in pairs),
+        "traffic_bound_us": lifetime.traffic() * _copy_us_per_byte(lifetime.body.network.innate.size),
     }
+
+
+def _copy_us_per_byte(size: int) -> float:
+    """Return the microseconds in which a copy between two matrices of the network's size moves a byte."""
+    source, out = np.ones(size, np.float32), np.zeros(size, np.float32)
+    copies(source, out, 1)
+    seconds = []
+    for _ in range(ROUNDS // 8):
+        started = time.perf_counter()
+        copies(source, out, COPIES)
+        seconds.append(time.perf_counter() - started)
+    return 1e6 * statistics.median(seconds) / (COPIES * 2 * source.nbytes)  # read and written
 
 
 def _silence(config: RunConfig) -> dict[str, float]:

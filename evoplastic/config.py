@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,7 +16,9 @@ from typing import Annotated, Any, Literal, Union
 import msgspec
 import tomli_w
 
+from evoplastic.contracts import with_plugin
 from evoplastic.errors import UserError, nearest
+from evoplastic.explaining import explained
 from evoplastic.problems import PROBLEMS
 from evoplastic.problems.contract import ProblemSettings, choose_lesions
 from evoplastic.strategies import STRATEGIES
@@ -74,7 +75,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     generations: Positive = 100  # in total, never an increment
     start: Sha256 = ""  # of the genes that generation 0 starts from, given with --from; "": the genome's own
     problem: Union[tuple(PROBLEMS.values())]  # type: ignore[valid-type] # noqa: UP007
-    strategy: Union[tuple(STRATEGIES.values())]  # type: ignore[valid-type] # noqa: UP007
+    strategy: Union[tuple(with_plugin("STRATEGIES", STRATEGIES).values())]  # type: ignore[valid-type] # noqa: UP007
     lifetimes: LifetimeSettings = LifetimeSettings()
     restarts: RestartSettings = RestartSettings()
     elites: EliteSettings = EliteSettings()
@@ -106,7 +107,7 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
     try:
         config = msgspec.convert(raw, RunConfig)
     except msgspec.ValidationError as error:
-        raise UserError(_explain(str(error), raw)) from None
+        raise UserError(explained(str(error), raw, RunConfig)) from None
     problem: ProblemSettings = config.problem.resolve()
     try:
         choose_lesions(problem.lesions, config.evaluation.controls)
@@ -245,54 +246,3 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _explain(message: str, raw: Mapping[str, Any]) -> str:
-    """Return msgspec's message as one sentence: the key's full path, what was got, what is known there."""
-    problem, _, path = message.partition(" - at `$")
-    where = path.strip("`").removeprefix(".")
-    kind, value = _look_up(re.findall(r"\[[^]]*\]|[^.[\]]+", where), raw)
-    unknown = re.match(r"Object contains unknown field `(.*)`", problem, re.DOTALL)
-    if unknown:
-        full = f"{where}.{unknown[1]}" if where else unknown[1]
-        if kind is None:
-            return f"unknown key {full!r}"
-        struct = _struct(kind, value)
-        known = [*([struct.tag_field] if struct.tag else []), *(field.encode_name for field in struct.fields)]
-        return f"unknown key {full!r}{nearest(unknown[1], known)} (known here: {', '.join(known)})"
-    if isinstance(kind, msgspec.inspect.LiteralType) and isinstance(value, str):
-        choices = sorted(map(str, kind.values))
-        return f"{where}: {value!r} is unknown; choose one of {choices}{nearest(value, choices)}"
-    if isinstance(value, (str, int, float)) and problem.startswith("Expected"):
-        problem = f"{problem.partition(', got ')[0]}, got {value!r}"
-    return f"{where}: {problem[0].lower()}{problem[1:]}" if where else problem
-
-
-def _look_up(keys: Iterable[str], value: Any) -> tuple[Any, Any]:
-    """Return the type of what may stand at a path of a run file, and what does stand there in `value`."""
-    kind: Any = msgspec.inspect.type_info(RunConfig)
-    for key in keys:
-        items = [item.item_type for item in _structs(kind) if isinstance(item, msgspec.inspect.VarTupleType)]
-        if key.startswith("["):
-            if key == "[...]" or not items:  # a key of a table, which msgspec does not tell
-                return None, None
-            kind, value = items[0], value[int(key[1:-1])]
-            continue
-        here = _struct(kind, value)
-        fields = {field.encode_name: field.type for field in here.fields}
-        if key == here.tag_field:
-            fields[key] = msgspec.inspect.LiteralType(tuple(struct.tag for struct in _structs(kind)))
-        if key not in fields:
-            return None, None
-        kind, value = fields[key], value.get(key)
-    return kind, value
-
-
-def _struct(kind: Any, value: Any) -> Any:
-    """Return which of the tables that may stand somewhere `value` is, by its tag."""
-    structs = _structs(kind)
-    return next((struct for struct in structs if struct.tag == value.get(struct.tag_field)), structs[0])
-
-
-def _structs(kind: Any) -> list[Any]:
-    return list(kind.types) if isinstance(kind, msgspec.inspect.UnionType) else [kind]

@@ -6,7 +6,8 @@ like-named method of its first argument's class, found by type while compiling, 
 and the kernel has no ladder of cases.
 
 Numba's own cache looks only at the file that holds a kernel and would go on serving old code after an edit in
-another file. Ours lives in a folder named by a hash of all the package's sources, so an edit anywhere compiles anew.
+another file. Ours lives in a folder named by a hash of all the package's sources, and of a plugin's where there is one,
+so an edit anywhere compiles anew.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ import platformdirs
 from numba.core import caching
 from numba.extending import overload
 
+from evoplastic.plugins import plugin
+
 PACKAGE = Path(__file__).resolve().parent
 KEPT_HASHES = 5
 _HASH = r"[0-9a-f]{16}(-[0-9a-f]+)?"  # what a folder of ours is called
@@ -49,16 +52,22 @@ def source_hash() -> str:
     return digest.hexdigest()[:16]
 
 
+def code_hash() -> str:
+    """Return the name of all code that kernels are made of: the package's hash, and a plugin's where there is one."""
+    found = plugin()
+    return source_hash() if found is None else f"{source_hash()}-{found.digest[:16]}"
+
+
 @functools.cache
 def cache_folder() -> Path:
-    """Return the folder of this source hash's compiled kernels, made if needed, oldest hashes dropped.
+    """Return the folder of this code's compiled kernels, made if needed, oldest hashes dropped.
 
     `$EVOPLASTIC_CACHE`, else the user's cache folder, else a private temporary one with a warning. A folder that
     another user owns or may write is refused: Numba's cache index is a pickle, so whoever writes it runs code here.
     """
     try:
         root = _cache_root()
-        folder = _private_folder(root / source_hash())
+        folder = _private_folder(root / code_hash())
     except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home
         folder = Path(tempfile.mkdtemp(prefix="evoplastic-"))
         warnings.warn(
@@ -72,7 +81,7 @@ def cache_folder() -> Path:
 
 
 def cached_kernels() -> int:
-    """Return how many compiled kernels the cache holds for these sources."""
+    """Return how many compiled kernels the cache holds for this code."""
     return sum(1 for _ in cache_folder().rglob("*.nbc"))
 
 

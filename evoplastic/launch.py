@@ -26,6 +26,7 @@ from evoplastic.files import plain
 from evoplastic.genotypes import Genotype, load_genotype
 from evoplastic.jit import source_hash
 from evoplastic.manifest import build_manifest, deciding_facts
+from evoplastic.plugins import check_plugin, option
 from evoplastic.random import Purpose
 from evoplastic.runs import START, RunFolder, legal_name
 from evoplastic.stop import StopRequest
@@ -82,7 +83,8 @@ def start_run(
 
 
 def stored_config(folder: RunFolder) -> RunConfig:
-    """Return the settings that the run in `folder` was made with."""
+    """Return the settings that the run in `folder` was made with; UserError without the plugin of its making."""
+    check_plugin(folder.manifest.get("plugin"), f"run {folder.path.name!r}")
     raw = folder.config
     try:
         return parse_config(raw)
@@ -233,7 +235,8 @@ def _records(run: Run, evaluator: Evaluator, skip: Callable[[str], None] | None)
             if skip is None:
                 raise UserError(
                     f"generation {state.generation}: {poison}; live it again with evoplastic replay {run.folder.path} "
-                    f"--member {job.member}, or leave it out with evoplastic resume {run.folder.path} --skip-poison"
+                    f"--member {job.member}{option()}, or leave it out with evoplastic resume {run.folder.path} "
+                    f"--skip-poison{option()}"
                 ) from poison
             run.folder.skip(state.generation, job.member)
             skip(f"the run is not exact any more: member {job.member} of generation {state.generation} is skipped")

@@ -11,6 +11,7 @@ from typing import Any
 
 import evoplastic
 from evoplastic.files import Migration, migrated, read_json
+from evoplastic.plugins import facts as plugin_facts
 
 FORMAT = "evoplastic.manifest"
 MIGRATIONS: dict[int, Migration] = {}  # version N -> N + 1
@@ -26,6 +27,7 @@ def build_manifest(command: list[str], source_hash: str) -> dict[str, Any]:
         "version": len(MIGRATIONS) + 1,
         "evoplastic": evoplastic.__version__,
         "source_hash": source_hash,
+        "plugin": plugin_facts(),
         "command": list(command),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -39,7 +41,7 @@ def build_manifest(command: list[str], source_hash: str) -> dict[str, Any]:
 
 def deciding_facts(manifest: dict[str, Any]) -> dict[str, Any]:
     """Return those of a manifest's facts that may change a run's bits, by name."""
-    facts = {key: manifest.get(key) for key in ("evoplastic", "source_hash", "python", "platform")}
+    facts = {key: manifest.get(key) for key in ("evoplastic", "source_hash", "plugin", "python", "platform")}
     return facts | {package: manifest["packages"].get(package) for package in ("numpy", "numba", "llvmlite")}
 
 

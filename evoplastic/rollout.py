@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from evoplastic.jit import kernel
-from evoplastic.modulation.contract import every_step, memory, modulate
-from evoplastic.networks.contract import activate, express, rest
-from evoplastic.rules.contract import accumulate, begin_exploring, consolidate, explore, newborn
+from evoplastic.modulation.contract import channels, every_step, memory, modulate
+from evoplastic.networks.contract import activate, express, finite, rest
+from evoplastic.rules.contract import accumulate, begin_exploring, consolidate, continual, explore, newborn
 from evoplastic.tasks.contract import (
     COST,
     age_at,
@@ -27,6 +27,7 @@ from evoplastic.tasks.contract import (
     resets_activity,
     steps_per_trial,
 )
+from evoplastic.vectors import Changing
 
 
 @kernel
@@ -34,7 +35,8 @@ def live(network, rule, modulation, task, key, plastic, scores):
     """Run one lifetime from newborn weights.
 
     Fills `scores` (trials, 3) float32 with loss, correct (0 or 1) and cost of modulation of each trial, and leaves in
-    `plastic` (N, W) float32 [pre, post] the plastic weights at death.
+    `plastic` (N, W) float32 [pre, post] the plastic weights at death. Activity that is not finite ends the life:
+    the scores of that trial and all later ones are NaN.
     """
     steps = steps_per_trial(task)
     activity = rest(network)
@@ -42,7 +44,9 @@ def live(network, rule, modulation, task, key, plastic, scores):
     remembered = memory(modulation, kinds(task))
     plastic[:] = np.float32(0.0)
     weights = network.innate.copy()
-    modulators = np.zeros(1, np.float32)
+    stale = False  # whether plastic weights have changed since, and may at every step
+    restless = every_step(modulation) or continual(rule)
+    modulators = np.zeros(channels(modulation), np.float32)
     state = idle(task)
     for trial in range(scores.shape[0]):
         age = age_at(task, trial)
@@ -52,6 +56,7 @@ def live(network, rule, modulation, task, key, plastic, scores):
             remembered = memory(modulation, kinds(task))
             plastic[:] = np.float32(0.0)
             weights[:] = network.innate
+            stale = False
         state = begin_trial(task, state, key, trial, scores)
         if trial > 0 and resets_activity(task, state):
             activity = rest(network)
@@ -59,14 +64,23 @@ def live(network, rule, modulation, task, key, plastic, scores):
         cost = np.float32(0.0)
         for step in range(steps):
             explore(rule, traces, step, activity)
-            activate(network, activity, weights)
+            if stale:
+                activate(network, activity, Changing(network.innate, network.gain, plastic))
+            else:
+                activate(network, activity, weights)
             clamp(task, state, step, activity.rates)
             accumulate(rule, traces, step, activity)
             if reads(task, step):
                 state = collect(task, state, step, activity.rates)
-            if every_step(modulation) or step == feedback_step(task):
-                cost += modulate(modulation, remembered, outcome(task, state), activity.rates, modulators)
-                if consolidate(rule, traces, age, plastic, modulators):
+            fed = step == feedback_step(task)
+            if fed or restless:
+                cost += modulate(modulation, remembered, outcome(task, state), fed, activity.rates, modulators)
+                written = consolidate(rule, traces, age, network, activity, plastic, modulators)
+                if (written and not restless) or (stale and not written):
                     express(network, plastic, weights)
+                stale = written and restless
         end_trial(task, state, scores[trial])
         scores[trial, COST] = cost
+        if not finite(activity):
+            scores[trial:] = np.float32(np.nan)
+            return

@@ -4,30 +4,42 @@ A compiler keeps the running sums of `drive[post] += rate * weights[pre, post]` 
 the arrays do not overlap, and then waits for its own stores; here they stay in registers: .18 us instead of .37 us
 for 70 units. A transpose it does element by element; here it goes tile by tile. Multiply, then add, in the plain
 loop's order: the bits are the plain loop's on every CPU, since where registers are narrower LLVM splits the lanes.
-Widths must be multiples of LANES.
+All is float32 and contiguous, and widths W must be multiples of LANES. `rules.writing` has loops like these.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import llvmlite.ir as ir
 import numpy as np
 from numba.core import cgutils, types
 from numba.extending import intrinsic, overload
+from numpy.typing import NDArray
 
 LANES = 8
 _MOST_SUMS = 10  # vector registers for sums: 10 of the 16 that x86-64 has
 
-_FLOAT = ir.FloatType()
-_VECTOR = ir.VectorType(_FLOAT, LANES)
-_INDEX = ir.IntType(64)
+FLOAT = ir.FloatType()
+VECTOR = ir.VectorType(FLOAT, LANES)
+INDEX = ir.IntType(64)
+
+
+class Changing(NamedTuple):
+    """Weights innate + gain * plastic that are not worth storing, since they change at every step; all (N, W)."""
+
+    innate: NDArray
+    gain: NDArray
+    plastic: NDArray
 
 
 def add_product(weights, rates, drive):
-    """Add the product of `rates` (>= N,) and `weights` (N, W) [pre, post] to `drive` (W,), all float32, contiguous.
+    """Add the product of `rates` (>= N,) and `weights`, (N, W) [pre, post] or Changing, to `drive` (W,).
 
-    W must be a multiple of LANES.
     Equals, for each pre in order whose rate is not 0: drive += rates[pre] * weights[pre].
     """
+    if isinstance(weights, Changing):
+        weights = weights.innate + weights.gain * weights.plastic
     for pre in range(weights.shape[0]):
         if rates[pre] != np.float32(0.0):
             drive += rates[pre] * weights[pre]
@@ -40,10 +52,13 @@ def transpose(matrix, out):
 
 @overload(add_product, jit_options={"error_model": "numpy"})
 def _compile_add_product(weights, rates, drive):
-    def compiled(weights, rates, drive):
-        _add_product(weights, rates, drive)
+    def stored(weights, rates, drive):
+        _add_product((weights,), rates, drive)
 
-    return compiled
+    def changing(weights, rates, drive):
+        _add_product((weights.innate, weights.gain, weights.plastic), rates, drive)
+
+    return stored if isinstance(weights, types.Array) else changing
 
 
 @overload(transpose, jit_options={"error_model": "numpy"})
@@ -57,31 +72,35 @@ def _compile_transpose(matrix, out):
 @intrinsic
 def _add_product(typingctx, weights, rates, drive):
     def generate(context, builder, signature, args):
-        weights, rates, drive = (
-            context.make_array(kind)(context, builder, value) for kind, value in zip(signature.args, args, strict=True)
-        )
-        units, width = cgutils.unpack_tuple(builder, weights.shape)
+        matrices = cgutils.unpack_tuple(builder, args[0])
+        weights = arrays_of(context, builder, signature.args[0], matrices)
+        rates, drive = arrays_of(context, builder, signature.args[1:], args[1:])
+        units, width = cgutils.unpack_tuple(builder, weights[0].shape)
+
+        def weight_at(place):
+            first, *others = [load(builder, matrix.data, place) for matrix in weights]
+            return builder.fadd(first, builder.fmul(*others)) if others else first
 
         def add_tile(start, vectors):
             """Add the product to the lanes from `start`, `vectors` vectors wide, with all their sums in registers."""
-            lanes = [builder.add(start, _INDEX(LANES * number)) for number in range(vectors)]
-            sums = [cgutils.alloca_once_value(builder, _load(builder, drive.data, lane)) for lane in lanes]
+            lanes = [builder.add(start, INDEX(LANES * number)) for number in range(vectors)]
+            sums = [cgutils.alloca_once_value(builder, load(builder, drive.data, lane)) for lane in lanes]
             with cgutils.for_range(builder, units) as loop:
                 rate = builder.load(builder.gep(rates.data, [loop.index]))
-                with builder.if_then(builder.fcmp_unordered("!=", rate, _FLOAT(0.0))):
-                    row, rate = builder.mul(loop.index, width), _broadcast(builder, rate)
+                with builder.if_then(builder.fcmp_unordered("!=", rate, FLOAT(0.0))):
+                    row, rate = builder.mul(loop.index, width), broadcast(builder, rate)
                     for lane, total in zip(lanes, sums, strict=True):
-                        weight = _load(builder, weights.data, builder.add(row, lane))
+                        weight = weight_at(builder.add(row, lane))
                         builder.store(builder.fadd(builder.load(total), builder.fmul(rate, weight)), total)
             for lane, total in zip(lanes, sums, strict=True):
-                _store(builder, builder.load(total), drive.data, lane)
+                store(builder, builder.load(total), drive.data, lane)
 
-        tile = _INDEX(LANES * _MOST_SUMS)
+        tile = INDEX(LANES * _MOST_SUMS)
         with cgutils.for_range(builder, builder.udiv(width, tile)) as loop:
             add_tile(builder.mul(loop.index, tile), _MOST_SUMS)
         rest = builder.urem(width, tile)
         for vectors in range(1, _MOST_SUMS):
-            with builder.if_then(builder.icmp_unsigned("==", rest, _INDEX(LANES * vectors))):
+            with builder.if_then(builder.icmp_unsigned("==", rest, INDEX(LANES * vectors))):
                 add_tile(builder.sub(width, rest), vectors)
         return context.get_dummy_value()
 
@@ -91,23 +110,26 @@ def _add_product(typingctx, weights, rates, drive):
 @intrinsic
 def _transpose(typingctx, matrix, out):
     def generate(context, builder, signature, args):
-        matrix, out = (
-            context.make_array(kind)(context, builder, value) for kind, value in zip(signature.args, args, strict=True)
-        )
+        matrix, out = arrays_of(context, builder, signature.args, args)
         width = cgutils.unpack_tuple(builder, matrix.shape)[1]
-        tiles = builder.udiv(width, _INDEX(LANES))
+        tiles = builder.udiv(width, INDEX(LANES))
 
         def place(tile_row, tile_column, line):
-            row = builder.add(builder.mul(tile_row, _INDEX(LANES)), _INDEX(line))
-            return builder.add(builder.mul(row, width), builder.mul(tile_column, _INDEX(LANES)))
+            row = builder.add(builder.mul(tile_row, INDEX(LANES)), INDEX(line))
+            return builder.add(builder.mul(row, width), builder.mul(tile_column, INDEX(LANES)))
 
         with cgutils.for_range(builder, tiles) as down, cgutils.for_range(builder, tiles) as across:
-            lines = [_load(builder, matrix.data, place(down.index, across.index, line)) for line in range(LANES)]
+            lines = [load(builder, matrix.data, place(down.index, across.index, line)) for line in range(LANES)]
             for line, vector in enumerate(_transposed(builder, lines)):
-                _store(builder, vector, out.data, place(across.index, down.index, line))
+                store(builder, vector, out.data, place(across.index, down.index, line))
         return context.get_dummy_value()
 
     return types.void(matrix, out), generate
+
+
+def arrays_of(context, builder, kinds, values):
+    """Return the array structs that an intrinsic's arguments are."""
+    return [context.make_array(kind)(context, builder, value) for kind, value in zip(kinds, values, strict=True)]
 
 
 def _transposed(builder, lines):
@@ -129,19 +151,22 @@ def _lanes(order):
 
 
 def _at(builder, data, index):
-    return builder.bitcast(builder.gep(data, [index]), _VECTOR.as_pointer())
+    return builder.bitcast(builder.gep(data, [index]), VECTOR.as_pointer())
 
 
-def _load(builder, data, index):
+def load(builder, data, index):
+    """Return the lanes from a place on."""
     vector = builder.load(_at(builder, data, index))
     vector.align = 4
     return vector
 
 
-def _store(builder, vector, data, index):
+def store(builder, vector, data, index):
+    """Write lanes from a place on."""
     builder.store(vector, _at(builder, data, index)).align = 4
 
 
-def _broadcast(builder, scalar):
-    single = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), scalar, ir.IntType(32)(0))
+def broadcast(builder, scalar):
+    """Return a number in all lanes."""
+    single = builder.insert_element(ir.Constant(VECTOR, ir.Undefined), scalar, ir.IntType(32)(0))
     return builder.shuffle_vector(single, single, _lanes([0] * LANES))

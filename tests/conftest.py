@@ -19,7 +19,8 @@ from evoplastic.modulation.reward import RewardSettings
 from evoplastic.networks.leaky import LeakySettings
 from evoplastic.networks.roles import place
 from evoplastic.rollout import live
-from evoplastic.rules.hebbian import HebbianSettings
+from evoplastic.rules import RULES
+from evoplastic.rules.contract import Around, RuleSettings
 from evoplastic.rules.node_perturbation import NodePerturbationSettings
 from evoplastic.tasks.boolean_settings import BooleanSettings, LevelSettings, PeriodSettings
 from evoplastic.tasks.truth_tables import Tables
@@ -64,7 +65,13 @@ def small_life(seed=0, units=UNITS, **changes) -> naive.Life:
 def structs(life: naive.Life) -> Structs:
     """Return the structs that run `life`, built from the settings of a run file."""
     trials = life.trials * (1 if life.newborn_blocks else len(life.tables))
-    network = LeakySettings(units=len(life.innate), tau_ms=life.tau, dt_ms=life.dt, initial_potential=life.start)
+    network = LeakySettings(
+        units=len(life.innate),
+        tau_ms=life.tau,
+        dt_ms=life.dt,
+        initial_potential=life.start,
+        responses="tanh" if life.single else "logistic",
+    )
     names = [f"task{number}" for number in range(len(life.tables))]
     periods = ("stimulus", "gap", "delay", "response", "pause", "feedback", "rest")
     task = BooleanSettings(
@@ -73,27 +80,29 @@ def structs(life: naive.Life) -> Structs:
         tasks_per_life=len(life.tables),
         newborn_tasks=life.newborn_blocks,
         feedback="binary" if life.binary else "graded",
+        answer="single" if life.single else "pair",
         periods=PeriodSettings(**{period: getattr(life, period) for period in periods}),
         levels=LevelSettings(
             stimulus=life.stimulus_level, feedback=life.feedback_level, echo=life.echo_level, bias=life.bias_level
         ),
     ).build(names, network.places(), life.dt)
+    modulation = MODULATIONS[life.modulation]
     lesions = {"shuffled": np.int64(life.shuffled), "reset_activity": np.int64(life.reset_activity)}
     return Structs(
         network.build(life.innate.T, life.gain.T),
-        rule_of(life).build(life.dt, trials),
-        MODULATIONS[life.modulation].build(network.places()),
+        rule_of(life).build(Around(life.dt, trials, len(life.innate), modulation.channels), {}),
+        modulation.build(network.places()),
         task._replace(**lesions),
         np.uint64(life.key),
         life.trials * len(life.tables),
     )
 
 
-def rule_of(life: naive.Life) -> HebbianSettings | NodePerturbationSettings:
+def rule_of(life: naive.Life) -> RuleSettings:
     """Return the settings of a life's rule."""
     both = {"eta": life.eta, "trace_tau_ms": life.trace_tau, "burn_in_trials": life.burn_in}
     if life.rule == "hebbian":
-        return HebbianSettings(**both, bound=life.bound)
+        return RULES["hebbian"](**both, bound=life.bound)
     return NodePerturbationSettings(
         **both,
         clip=life.clip,

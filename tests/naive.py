@@ -106,6 +106,7 @@ class Life:
     baseline_rate: float = 0.1
     smoothness: float = 0.27
     binary: bool = False
+    single: bool = False  # the first response unit answers alone, by its sign
     newborn_blocks: bool = False
     shuffled: bool = False
     reset_activity: bool = False
@@ -180,7 +181,6 @@ class Lifetime:
         life = self.life
         kind = stimulus(life.key, trial, life.stimuli)
         target = int(table[kind])
-        targets = np.array([0.1, 0.9] if target else [0.9, 0.1])
         outputs = []
         response = loss = fed = None
         noise = self.noise(trial, age)
@@ -194,8 +194,7 @@ class Lifetime:
             if life.response_at <= ms < life.response_at + life.response:
                 outputs.append(self.y[life.roles["response"]])
                 if ms + life.dt >= life.response_at + life.response:
-                    loss = np.mean([np.sum((y - targets) ** 2) for y in outputs])
-                    response = int(np.argmax(np.sum(outputs, axis=0)))
+                    loss, response = self.judged(np.array(outputs), target)
                     fed = self.fed_back(trial, float(response != target) if life.binary else loss)
             if life.modulation == "network":
                 m_before, self.m = self.m, self.y[life.roles["modulator"][0]] - self.y[life.roles["modulator"][1]]
@@ -205,6 +204,13 @@ class Lifetime:
                 self.consolidate(age, self.third_factor(fed, kind) if life.modulation != "none" else 1.0)
         self.loss[trial] = loss
         self.correct[trial] = response == target
+
+    def judged(self, outputs, target):
+        """Return loss and response: of two units against .9 and .1, of a single one against .98 or -.98"""
+        if self.life.single:
+            return np.mean(np.abs(outputs[:, 0] - (0.98 if target else -0.98))), int(np.mean(outputs[:, 0]) > 0)
+        targets = [0.1, 0.9] if target else [0.9, 0.1]
+        return np.mean(np.sum((outputs - targets) ** 2, axis=1)), int(np.argmax(np.sum(outputs, axis=0)))
 
     def noise(self, trial, age):
         """Return a trial's perturbations xi (steps, N): none at its start, none in the last trials of life."""
@@ -224,9 +230,9 @@ class Lifetime:
         return x + self.life.dt / self.life.tau * (-x + weights @ y_before) + xi
 
     def output(self, x):
-        """y = tanh(x), the sigmoid for response units"""
+        """y = tanh(x), the sigmoid for response units unless one answers alone"""
         y = np.tanh(x)
-        responses = self.life.roles["response"]
+        responses = [] if self.life.single else self.life.roles["response"]
         y[responses] = 1 / (1 + np.exp(-x[responses]))
         return y
 
@@ -244,7 +250,9 @@ class Lifetime:
         if response is not None and life.feedback_at <= ms < life.feedback_at + life.feedback:
             self.y[roles["feedback"]] = life.feedback_level * ((1 - 2 * fed) if life.binary else fed)
             self.y[roles["echo"][response]] = life.echo_level
-        if not life.response_at <= ms < life.response_at + life.response:
+        if life.single:
+            self.y[roles["response"][1:]] = 0.0
+        elif not life.response_at <= ms < life.response_at + life.response:
             self.y[roles["response"]] = 0.0
 
     def traced(self, E, xi, y_before, y):

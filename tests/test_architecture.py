@@ -17,19 +17,19 @@ from evoplastic.tasks import TASKS
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 ORDER = [  # each storey may use those before it
-    {"errors", "files", "stop"},
+    {"errors", "explaining", "files", "stop", "plugins"},
     {"jit", "manifest"},
-    {"random", "polynomials", "numbers", "vectors"},
+    {"random", "polynomials", "numbers", "vectors", "parts"},
     {"networks", "rules", "modulation", "tasks", "learners", "genome", "strategies"},
-    {"rollout"},
+    {"rollout", "contracts"},
     {"problems"},
     {"config"},
     {"evaluators"},
     {"evolution", "elites"},
-    {"npz", "runs", "checkpoints", "lock", "genotypes"},
+    {"npz", "lines", "runs", "checkpoints", "lock", "genotypes"},
     {"analysis"},
     {"launch", "champions", "warm_start", "sweeps", "groups", "fleet", "tuning", "tuned"},
-    {"api", "cli", "__main__", "bench", "plan", "progress", "gym"},
+    {"api", "cli", "__main__", "bench", "plan", "progress", "gym", "checks"},
 ]
 STOREY = {name: level for level, names in enumerate(ORDER) for name in names}
 # Beside the storeys: these know vectors only, nothing of networks.
@@ -178,9 +178,9 @@ def test_help_can_be_fast():
     nodes = [node for body in bodies for node in body]
     top = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     top |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
-    assert {module for module in top if module.startswith("evoplastic.")} <= {"evoplastic.cli", "evoplastic.errors"} | {
-        f"evoplastic.cli.{path.stem}" for path in (PACKAGE / "cli").glob("*.py")
-    }
+    light = {"evoplastic.cli", "evoplastic.errors", "evoplastic.plugins"}
+    light |= {f"evoplastic.cli.{path.stem}" for path in (PACKAGE / "cli").glob("*.py")}
+    assert {module for module in top if module.startswith("evoplastic.")} <= light
     assert not {name.split(".")[0] for name in top} & {"ray", "numba", "matplotlib", "cma", "scipy"}
 
 
@@ -193,7 +193,7 @@ def stubs(part):
     """Return the open functions of a part's contract by name."""
     contract = importlib.import_module(f"evoplastic.{part}.contract")
     functions = inspect.getmembers(contract, inspect.isfunction)
-    return {name: stub for name, stub in functions if stub.__module__ == contract.__name__ and stub.__doc__}
+    return {name: stub for name, stub in functions if hasattr(stub, "__wrapped__")}
 
 
 def built(settings):
@@ -235,8 +235,7 @@ def named_tuples(part):
 
 @pytest.mark.parametrize("struct", [param for part in PARTS for param in named_tuples(part)])
 def test_struct_holds_at_most_eight_arrays(struct):
-    kinds = list(fields(struct))
-    assert sum(kind not in (int, float) for kind in kinds) <= 8
+    assert sum("ndarray" in str(kind) for kind in fields(struct)) <= 8
 
 
 @pytest.mark.parametrize(("part", "struct"), MEMBERS)

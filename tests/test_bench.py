@@ -4,6 +4,7 @@ import pytest
 from test_evolution import tiny
 
 from evoplastic import bench
+from evoplastic.rules import RULES
 
 KEYS = {
     "format",
@@ -27,12 +28,17 @@ KEYS = {
 }
 
 
+TIMED = {"fixed", "hebbian", "node_perturbation", "oja"}  # kernels of three kinds
+
+
 @pytest.fixture(scope="module")
 def result():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench, "ROUNDS", 8)
         patch.setattr(bench, "PRODUCTS", 10)
         patch.setattr(bench, "GENERATIONS", 1)
+        patch.setattr(bench, "COPIES", 10)
+        patch.setattr(bench, "RULES", {name: RULES[name] for name in TIMED})
         patch.setattr(bench, "read_config", lambda preset: tiny())
         start_up = dict.fromkeys(("compile_cold_s", "compile_warm_s", "first_generation_warm_s"), 1.0)
         patch.setattr(bench, "_start_up", lambda preset: start_up)
@@ -42,7 +48,7 @@ def result():
 def test_the_promised_keys_are_there(result):
     assert set(result) >= KEYS
     assert set(result["step_over_bare"]) == {"median", "p10", "p90", "rounds"}
-    assert set(result["rules"]) == {"fixed", "hebbian", "node_perturbation"}
+    assert set(result["rules"]) == TIMED
 
 
 def test_a_lifetime_counts_all_its_steps(result):
@@ -55,6 +61,19 @@ def test_every_measurement_is_positive(result):
     assert 0 < ratio["p10"] <= ratio["median"] <= ratio["p90"]
     assert min(result[key] for key in ("lifetime_us_per_step", "bare_product_us", "generation_s", "peak_rss_mb")) > 0
     assert min(result["silence_over_dense"].values()) > 0
+
+
+def test_every_rule_is_timed_beside_the_bare_product_and_the_memory_it_moves(result):
+    for rule in result["rules"].values():
+        assert set(rule) == {"us_per_step", "bare_product_us", "step_over_bare", "traffic_bound_us"}
+        assert min(rule.values()) > 0
+
+
+def test_memory_is_counted_as_often_as_it_is_read_or_written():
+    matrix = bench._Lifetime(bench._with(tiny(), rule="fixed")).traffic()
+    kinds = {"hebbian": 6, "oja": 4, "node_perturbation": 1}  # innate, gain, and twice plastic weights and trace
+    for name, matrices in kinds.items():
+        assert bench._Lifetime(bench._with_rule(tiny(), RULES[name])).traffic() == matrices * matrix, name
 
 
 def test_every_line_of_the_table_has_two_cells(result):

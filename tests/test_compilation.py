@@ -6,10 +6,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from conftest import child, lived, small_life, structs
+from conftest import UNITS, child, lived, small_life, structs
 
 from evoplastic.jit import cache_folder
 from evoplastic.rollout import live
+from evoplastic.rules import RULES
+from evoplastic.rules.contract import Around
 from evoplastic.rules.fixed import FixedSettings
 
 
@@ -43,16 +45,20 @@ def test_another_modulation_adds_one_signature(modulation):
 
 
 def test_another_rule_adds_one_signature():
-    life = structs(small_life())
+    life, rule = structs(small_life()), FixedSettings().build(Around(20.0, 12, UNITS, ("m",)), {})
     for trials in (12, 5):
-        assert not lived(life._replace(rule=FixedSettings().build(20.0, 12), trials=trials)).plastic.any()
+        assert not lived(life._replace(rule=rule, trials=trials)).plastic.any()
     assert combinations()["Leaky", "Fixed", "Loss", "BooleanTask"] == 1
 
 
-def test_the_hebbian_rule_adds_one_signature():
+def test_rules_that_are_sums_of_terms_are_one_signature_at_any_granularity():
     for changes in ({}, {"tables": ["01101001"], "trials": 3}, {"bound": 0.1, "trace_tau": 60.0, "units": 30}):
         lived(small_life(0, rule="hebbian", modulation="reward", **changes))
-    assert combinations()["Leaky", "Hebbian", "Reward", "BooleanTask"] == 1
+    life, around = structs(small_life(0, modulation="reward")), Around(20.0, 12, UNITS, ("m",))
+    for name in ("abcd", "covariance", "oja", "polynomial"):
+        for values in ({}, {"A": np.full((1, UNITS), 0.1)}, {"eta": np.full((UNITS, UNITS), 0.1)}):
+            lived(life._replace(rule=RULES[name]().build(around, values)))
+    assert combinations()["Leaky", "Terms", "Reward", "BooleanTask"] == 1
 
 
 def report():

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from evoplastic.config import VERSION, deciding, difference, parse_config, preset_names, read_config, write_toml
 from evoplastic.errors import UserError
+from evoplastic.rules import RULES
 
 FUZZ = settings(
     max_examples=100, derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
@@ -98,7 +99,7 @@ def test_a_file_that_extends_itself_is_refused(tmp_path, other):
 
 def test_another_type_replaces_the_whole_table():
     config = read("problem.modulation.type=none")
-    assert msgspec.to_builtins(config.problem.modulation) == {"type": "none"}
+    assert msgspec.to_builtins(config.problem.modulation) == {"type": "none", "acts": "always"}
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def test_keys_of_another_type_are_not_offered():
         ),
         (
             "problem.rule.type=node",
-            "problem.rule.type: 'node' is unknown; choose one of ['fixed', 'hebbian', 'node_perturbation']",
+            f"problem.rule.type: 'node' is unknown; choose one of {sorted([*RULES, 'together'])}",
         ),
         (
             "problem.modulation.baseline=per_typ",

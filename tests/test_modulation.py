@@ -4,14 +4,18 @@ import numpy as np
 import pytest
 
 from evoplastic.errors import UserError
+from evoplastic.genome import BlockSettings, GenomeLayout
 from evoplastic.modulation import MODULATIONS
 from evoplastic.modulation.contract import Outcome, every_step, memory, modulate
 from evoplastic.modulation.loss import LossSettings
 from evoplastic.modulation.network import NetworkControlledSettings
 from evoplastic.modulation.none import UnmodulatedSettings
 from evoplastic.modulation.reward import RewardSettings
+from evoplastic.modulation.td import TemporalDifferenceSettings
+from evoplastic.networks.leaky import LeakySettings
+from evoplastic.networks.roles import RoleSettings
 
-PLACES = {"modulator": range(1, 3)}
+PLACES = {"modulator": range(1, 3), "value": range(3, 4)}
 PUBLISHED = LossSettings().build(PLACES)
 SINGLE = LossSettings(baseline="single").build(PLACES)
 NETWORK = NetworkControlledSettings().build(PLACES)
@@ -19,14 +23,19 @@ NONE = UnmodulatedSettings().build(PLACES)
 REWARD = RewardSettings().build(PLACES)
 REWARD_PER_TYPE = RewardSettings(baseline="per_type").build(PLACES)
 BARE_REWARD = RewardSettings(baseline="none").build(PLACES)
+TD = TemporalDifferenceSettings(discount=0.5).build(PLACES)
 
 
-def told(modulation, outcomes, rates=None):
-    """Return the third factors and costs that a newborn modulation gives for (loss, kind) after (loss, kind)."""
+def told(modulation, outcomes, rates=None, fed=None):
+    """Return the third factors and costs that a newborn modulation gives for (loss, kind) after (loss, kind).
+
+    Feedback starts at all steps, or at those of `fed`.
+    """
     remembered, modulators, told = memory(modulation, 4), np.zeros(1, np.float32), []
     for step, (loss, kind) in enumerate(outcomes):
         row = np.zeros(4, np.float32) if rates is None else np.array(rates[step], np.float32)
-        cost = modulate(modulation, remembered, Outcome(np.float32(loss), kind), row, modulators)
+        feeds = fed is None or fed[step]
+        cost = modulate(modulation, remembered, Outcome(np.float32(loss), kind), feeds, row, modulators)
         told.append((modulators[0], cost))
     return np.array(told)
 
@@ -94,19 +103,86 @@ def test_network_controls_its_own_factor_and_pays_for_jumps():
     np.testing.assert_allclose(costs, [0.27 * 0.4**2, 0.27 * 1.0**2, 0.0], rtol=1e-6)
 
 
+EMITTED = [[9, y_0, y_1, 9] for y_0, y_1 in ((0.5, 0.1), (0.2, -0.4), (0.7, 0.3), (-0.6, 0.2), (0.1, 0.6), (0.3, 0.0))]
+
+
+def emitted(fed, **settings):
+    """Return the third factors and costs of network control over EMITTED, feedback starting at the steps of `fed`."""
+    modulation = NetworkControlledSettings(**settings).build({"modulator": range(1, 1 + settings.get("units", 2))})
+    return told(modulation, [(1.0, 0)] * len(EMITTED), EMITTED, fed).T
+
+
+def test_one_modulatory_unit_is_the_factor_itself():
+    factors, costs = emitted([False] * 6, units=1, smoothness=0.5)
+    rates = np.array(EMITTED)[:, 1]
+    np.testing.assert_allclose(factors, rates, rtol=1e-6)
+    np.testing.assert_allclose(costs, 0.5 * np.diff(rates, prepend=0.0) ** 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("gate_steps", "opened"), [(0, [1, 1, 1, 1, 1, 1]), (1, [0, 1, 0, 0, 1, 0]), (2, [0, 1, 1, 0, 1, 1])]
+)
+def test_a_gate_lets_through_what_is_emitted_from_feedback_s_start_on(gate_steps, opened):
+    fed = [False, True, False, False, True, False]
+    always, gated = emitted([False] * 6), emitted(fed, gate_steps=gate_steps)
+    assert always[0].all()
+    np.testing.assert_array_equal(gated[0], always[0] * opened)
+    np.testing.assert_array_equal(gated[1], always[1])
+
+
+def test_feedback_that_comes_again_keeps_the_gate_open_for_as_long_again():
+    assert np.flatnonzero(emitted([True, True, False, False, False, False], gate_steps=3)[0]).tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("gate_steps", [0, 2])
+def test_an_emitted_factor_is_what_it_is_above_its_running_mean_while_the_gate_is_open(gate_steps):
+    fed, mean, expected = [False, True, False, False, True, False], 0.0, []
+    for y_0, y_1, is_open in zip(np.array(EMITTED)[:, 1], np.array(EMITTED)[:, 2], [0, 1, 1, 0, 1, 1]):
+        m = y_0 - y_1 - mean if is_open or not gate_steps else 0.0
+        mean += 0.25 * m
+        expected.append(m)
+    np.testing.assert_allclose(emitted(fed, gate_steps=gate_steps, baseline_rate=0.25)[0], expected, rtol=1e-5)
+
+
+def test_network_control_that_is_gated_is_told_when_feedback_starts():
+    sentence = NetworkControlledSettings(gate_steps=3).told("the loss", "")
+    assert sentence.startswith("The rule is told nothing from outside but when feedback starts;")
+
+
+def test_temporal_difference_is_what_came_and_is_expected_over_what_was_expected():
+    # R + .5 V - V_before, V = .4, -.2, .8 and R = .2, .5, 1; V_before starts at 0
+    outcomes, rates = [(0.8, 0), (0.5, 1), (0.0, 0)], [[9, 9, 9, value] for value in (0.4, -0.2, 0.8)]
+    expected = [0.2 + 0.5 * 0.4, 0.5 - 0.5 * 0.2 - 0.4, 1.0 + 0.5 * 0.8 + 0.2]
+    np.testing.assert_allclose(told(TD, outcomes, rates)[:, 0], expected, rtol=1e-5)
+
+
+def test_temporal_difference_neither_acts_nor_expects_between_feedbacks():
+    values = (0.4, 0.9, -0.2)
+    factors = told(TD, [(0.8, 0)] * 3, [[9, 9, 9, value] for value in values], [True, False, True])[:, 0]
+    np.testing.assert_allclose(factors, [0.2 + 0.5 * 0.4, 0.0, 0.2 - 0.5 * 0.2 - 0.4], rtol=1e-5)
+
+
+def test_reward_that_was_expected_is_no_surprise():
+    settled = told(TD, [(0.5, 0)] * 4, [[9, 9, 9, 1.0]] * 4)[:, 0]  # V = R / (1 - discount)
+    np.testing.assert_allclose(settled[1:], 0.0, atol=1e-6)
+
+
 def test_unmodulated_factor_is_one():
     np.testing.assert_array_equal(told(NONE, [(0.0, 0), (2.0, 3)]), [[1, 0], [1, 0]])
+    np.testing.assert_array_equal(told(NONE, [(0.0, 0), (2.0, 3)], fed=[False, True])[:, 0], [1, 1])
+    gated = UnmodulatedSettings(acts="feedback").build(PLACES)
+    np.testing.assert_array_equal(told(gated, [(0.0, 0), (2.0, 3)], fed=[False, True])[:, 0], [0, 1])
 
 
 @pytest.mark.parametrize(
     ("modulation", "at_every_step"),
-    [(PUBLISHED, False), (SINGLE, False), (NETWORK, True), (NONE, False), (REWARD, False)],
+    [(PUBLISHED, False), (SINGLE, False), (NETWORK, True), (NONE, False), (REWARD, False), (TD, False)],
 )
 def test_only_the_network_acts_at_every_step(modulation, at_every_step):
     assert every_step(modulation) == at_every_step
 
 
-@pytest.mark.parametrize("modulation", [PUBLISHED, SINGLE, NETWORK, NONE, REWARD, REWARD_PER_TYPE, BARE_REWARD])
+@pytest.mark.parametrize("modulation", [PUBLISHED, SINGLE, NETWORK, NONE, REWARD, REWARD_PER_TYPE, BARE_REWARD, TD])
 def test_strength_scales_the_factor_and_nothing_else(modulation):
     outcomes, rates = [(0.8, 0), (0.5, 0), (0.1, 0)], [[0, 0.5, 0.1, 0], [0, -0.2, 0.4, 0], [0, 0.1, 0.1, 0]]
     whole = told(modulation, outcomes, rates)
@@ -120,7 +196,7 @@ def test_a_baseline_that_decays_never_becomes_subnormal(modulation, later_loss):
     remembered, modulators = memory(modulation, 4), np.zeros(1, np.float32)
     for trial in range(1200):
         loss = later_loss if trial else 1.0 - later_loss
-        modulate(modulation, remembered, Outcome(np.float32(loss), 0), np.zeros(4, np.float32), modulators)
+        modulate(modulation, remembered, Outcome(np.float32(loss), 0), True, np.zeros(4, np.float32), modulators)
         for value in (remembered[0], modulators[0]):
             assert value == 0 or abs(value) >= np.finfo(np.float32).smallest_normal, f"after trial {trial}"
 
@@ -129,6 +205,23 @@ def test_a_baseline_that_decays_never_becomes_subnormal(modulation, later_loss):
 def test_network_control_without_its_two_units_is_refused(units):
     with pytest.raises(UserError, match=f"needs 2 modulator units, got {units}"):
         NetworkControlledSettings().build({"modulator": range(units)})
+
+
+def test_a_value_unit_stands_before_the_responses_and_is_born_without_input():
+    network = LeakySettings(units=17, roles=RoleSettings(value=1))
+    places = network.places()
+    assert (places["modulator"], places["value"], places["response"]) == (range(12, 14), range(14, 15), range(15, 17))
+    layout = GenomeLayout(network.blocks(BlockSettings(spread=1.0), BlockSettings()), 0)
+    assert not layout.unpack(layout.initial())["innate"][:, 14].any()
+
+
+@pytest.mark.parametrize("units", [0, 2])
+def test_modulation_by_one_unit_of_a_role_wants_just_one(units):
+    places = {"modulator": range(units), "value": range(units)}
+    with pytest.raises(UserError, match=f"needs 1 modulator unit, got {units}"):
+        NetworkControlledSettings(units=1).build(places)
+    with pytest.raises(UserError, match=f"needs 1 value unit, got {units}; set problem.network.roles.value = 1"):
+        TemporalDifferenceSettings().build(places)
 
 
 def test_modulations_are_named_by_their_tags():

@@ -22,13 +22,18 @@ ARMS = {  # block -> (evolves, genes of 70 units)
     "icml2023-small-network-controlled": {"innate": (True, 4900), "gain": (True, 4900)},
     "icml2023-small-reward-only": {"innate": (True, 4900), "gain": (True, 4900)},
 }
-ROOTS = ("icml2023", "t-maze")  # presets that extend no other
+# Presets that extend no other.
+ROOTS = ("association", "cue-reward", "elife2017-dnms", "icml2023", "pattern-completion", "t-maze")
 SAMPLED = [name for name in preset_names() if name.startswith("certified")]
 ON_META_TASKS = [
     name for name in preset_names() if name in SAMPLED or read_config(name).problem.task.scale.metric == "score"
 ]
+ON_BOOLEAN_TASKS = [name for name in preset_names() if name.startswith(("icml2023", "quickstart"))]
 FEW = [f"problem.task.sampled.{part}=1" for part in ("training", "validation", "withheld")]
-QUICK = {  # a generation in a blink; what makes the preset what it is stays
+QUICK = {  # a generation in a blink, by type of task or metric; what makes the preset what it is stays
+    "patterns": ["problem.network.units=12", "problem.task.bits=12", "lifetimes.per_member=1"],
+    "association": ["problem.task.tasks_per_life=1"],
+    "cue_reward": ["problem.task.trials=6", "problem.scored_trials=3", "lifetimes.per_member=1"],
     "accuracy": ["problem.network.units=13", "problem.task.trials=6", "problem.scored_trials=3"],
     "score": ["problem.network.units=20", "problem.task.tasks_per_life=1"],
     "adaptivity": ["problem.network.units=28", "problem.task.tasks_per_life=1", *FEW],
@@ -47,7 +52,7 @@ def test_every_preset_is_complete_and_says_what_it_is(name):
     assert config.name == name and config.summary.endswith(".")
 
 
-@pytest.mark.parametrize("name", sorted(set(preset_names()) - set(ON_META_TASKS)))
+@pytest.mark.parametrize("name", ON_BOOLEAN_TASKS)
 def test_every_preset_on_boolean_tasks_says_how_it_deviates_and_what_it_withholds(name):
     config = read_config(name)
     assert config.deviations, "whatever extends the published experiment lists how it deviates"
@@ -60,8 +65,10 @@ def test_every_preset_lives_a_generation(name):
     few = FEW if name in SAMPLED else ()
     problem = read_config(name, few).problem
     rule = tomllib.loads(write_toml(read_config(name, few)))["problem"].get("rule", {"type": "none"})["type"]
-    quick = QUICK[problem.task.scale.metric] if hasattr(problem, "network") else []
-    quick = [*quick, "strategy.population=2", "validation.every=0"]
+    told, tag = problem.task.scale.metric, type(problem.task).__struct_config__.tag
+    quick = QUICK[tag if tag in QUICK else told] if hasattr(problem, "network") else []
+    population = 4 if type(read_config(name, few).strategy).__struct_config__.tag == "cma_es" else 2
+    quick = [*quick, f"strategy.population={population}", "validation.every=0"]
     quick += ["problem.rule.burn_in_trials=1"] if rule == "node_perturbation" else []
     (record,) = evoplastic.evolve(read_config(name, quick, generations=1), workers=1)
     assert np.isfinite(record.state.center).all() and record.metrics["training"]["failed"] == 0

@@ -8,7 +8,7 @@ from conftest import lived, replace, same_life, small_life, structs
 from evoplastic.modulation.contract import every_step, memory, modulate
 from evoplastic.networks.contract import activate, express, rest
 from evoplastic.rollout import live
-from evoplastic.rules.contract import accumulate, begin_exploring, consolidate, explore, newborn
+from evoplastic.rules.contract import accumulate, begin_exploring, consolidate, continual, explore, newborn
 from evoplastic.tasks.contract import (
     begin_trial,
     clamp,
@@ -49,6 +49,7 @@ LIVES = {
         "modulation": "loss",
     },
     "shuffled feedback": {"shuffled": True},
+    "a single response": {"single": True},
     "shuffled binary feedback": {"shuffled": True, "binary": True},
     "activity at rest before each trial": {"reset_activity": True},
 }
@@ -236,6 +237,15 @@ def test_zero_gain_hides_what_was_written():
     np.testing.assert_array_equal(silent.loss, unwritten.loss)
 
 
+def test_activity_that_is_not_finite_ends_the_life():
+    life = structs(small_life(rule="hebbian", modulation="none", eta=3e38, bound=3e38))
+    ours = lived(life)
+    end = int(np.isnan(ours.loss).argmax())
+    assert end == 2, "the first two trials write nothing"
+    assert all(np.isnan(left[end:]).all() for left in (ours.loss, ours.correct, ours.cost))
+    np.testing.assert_array_equal(ours.loss[:end], lived(life._replace(trials=end)).loss)
+
+
 def states(life):
     """Yield (step of life, name, array) for every state after every step, by the loop of `live` in plain Python."""
     network, rule, modulation, task, key, trials = structs(life)
@@ -254,9 +264,10 @@ def states(life):
             accumulate(rule, traces, step, activity)
             if reads(task, step):
                 state = collect(task, state, step, activity.rates)
-            if every_step(modulation) or step == feedback_step(task):
-                modulate(modulation, remembered, outcome(task, state), activity.rates, modulators)
-                consolidate(rule, traces, trial, plastic, modulators)
+            fed = step == feedback_step(task)
+            if fed or every_step(modulation) or continual(rule):
+                modulate(modulation, remembered, outcome(task, state), fed, activity.rates, modulators)
+                consolidate(rule, traces, trial, network, activity, plastic, modulators)
                 express(network, plastic, weights)
             at += 1
             for name in ("potential", "rates", "before", "noise", "drive"):

@@ -9,13 +9,13 @@ from conftest import small_life, structs
 from evoplastic.errors import UserError
 from evoplastic.networks.contract import rest
 from evoplastic.rules import RULES
-from evoplastic.rules.contract import accumulate, begin_exploring, consolidate, explore, newborn
+from evoplastic.rules.contract import Around, accumulate, begin_exploring, consolidate, explore, newborn
 from evoplastic.rules.fixed import FixedSettings
-from evoplastic.rules.hebbian import HebbianSettings
 from evoplastic.rules.node_perturbation import NodePerturbationSettings
 
 STEPS = 19
 PUBLISHED = NodePerturbationSettings()
+AROUND = Around(dt_ms=20.0, trials=12, units=17, channels=("m",))
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +28,11 @@ def body(**changes):
     """Return a network of 17 units and a rule with the settings of a small life, `changes` apart."""
     built = structs(small_life(**changes))
     return built.network, built.rule
+
+
+def written(rule, network, traces, age, plastic, m):
+    """Let the rule write `plastic` at this age under a third factor; return whether it did."""
+    return consolidate(rule, traces, age, network, rest(network), plastic, np.array([m], np.float32))
 
 
 def explored(rule, network, traces, trial, age=0, key=7, steps=STEPS, activity=None):
@@ -97,7 +102,7 @@ def test_a_probability_that_a_gap_cannot_hold_is_refused(probability):
 
 
 def test_the_longest_gap_of_the_least_probability_fits_its_integer():
-    rule = NodePerturbationSettings(probability=1e-6).build(20.0, 400)
+    rule = NodePerturbationSettings(probability=1e-6).build(AROUND, {})
     assert rule.gap * np.log(2.0**-33) < 2**31
 
 
@@ -135,7 +140,7 @@ def test_consolidation_by_hand(m, expected):
     traces = newborn(rule, network, STEPS)
     traces.trace[:2, :2] = [[1.0, -4.0], [0.02, 0.0]]  # [post, pre]
     plastic = np.zeros_like(network.innate)
-    consolidate(rule, traces, 2, plastic, np.array([m], np.float32))
+    written(rule, network, traces, 2, plastic, m)
     np.testing.assert_allclose(plastic[:2, :2].T, expected, rtol=1e-6)
     plastic[:2, :2] = 0
     assert not plastic.any()
@@ -147,12 +152,12 @@ def test_nothing_is_written_before_the_burn_in_is_over(age, writes):
     traces = newborn(rule, network, STEPS)
     traces.trace[:] = 1.0
     plastic = np.zeros_like(network.innate)
-    consolidate(rule, traces, age, plastic, np.ones(1, np.float32))
+    written(rule, network, traces, age, plastic, 1.0)
     assert plastic.any() == writes
 
 
 def test_published_settings_become_the_published_numbers():
-    rule = PUBLISHED.build(dt_ms=20.0, trials=400)
+    rule = PUBLISHED.build(AROUND._replace(trials=400), {})
     assert (rule.first_step, rule.burn_in, rule.quiet_from) == (2, 31, 381)
     numbers = [rule.eta, rule.clip, rule.decay, rule.amplitude, rule.gap]
     np.testing.assert_allclose(numbers, [0.03, 0.01, 0.98, 0.5, 1 / np.log(0.9)], rtol=1e-6)
@@ -164,7 +169,7 @@ def test_published_settings_become_the_published_numbers():
 def hebbian(**changes):
     """Return a network of 17 units and a Hebbian rule."""
     network, _ = body()
-    return network, HebbianSettings(**changes).build(20.0, 12)
+    return network, RULES["hebbian"](**changes).build(AROUND, {})
 
 
 def test_the_hebbian_trace_is_the_running_mean_of_products_of_before_and_after():
@@ -203,7 +208,7 @@ def test_hebbian_consolidation_by_hand(m, expected):
     traces.trace[:2, :2] = [[1.0, -4.0], [0.0, 0.0]]
     plastic = np.zeros_like(network.innate)
     plastic[0, :2] = 0.2, 0.1
-    wrote = consolidate(rule, traces, 2, plastic, np.array([m], np.float32))
+    wrote = written(rule, network, traces, 2, plastic, m)
     np.testing.assert_allclose(plastic[:2, :2], expected, rtol=1e-6)
     assert wrote == (m != 0)
 
@@ -214,13 +219,13 @@ def test_no_hebbian_weight_is_written_before_the_burn_in_is_over(age, writes):
     traces = newborn(rule, network, STEPS)
     traces.trace[:] = 1.0
     plastic = np.zeros_like(network.innate)
-    assert consolidate(rule, traces, age, plastic, np.ones(1, np.float32)) == writes == plastic.any()
-    assert HebbianSettings(burn_in_trials=2).marks(12) == {2: "plasticity starts"}
+    assert written(rule, network, traces, age, plastic, 1.0) == writes == plastic.any()
+    assert RULES["hebbian"](burn_in_trials=2).marks(12) == {2: "plasticity starts"}
 
 
 def test_a_hebbian_trace_shorter_than_a_step_is_refused():
     with pytest.raises(UserError, match=r"problem\.rule\.trace_tau_ms must be at least .*dt_ms = 20\.0, got 10"):
-        HebbianSettings(trace_tau_ms=10.0).build(20.0, 12)
+        RULES["hebbian"](trace_tau_ms=10.0).build(AROUND, {})
 
 
 # ---- all rules
@@ -228,13 +233,13 @@ def test_a_hebbian_trace_shorter_than_a_step_is_refused():
 
 def test_a_fixed_network_writes_nothing():
     network, _ = body()
-    rule = FixedSettings().build(20.0, 12)
+    rule = FixedSettings().build(AROUND, {})
     activity, plastic = rest(network), np.zeros_like(network.innate)
     traces = newborn(rule, network, STEPS)
     begin_exploring(rule, traces, np.uint64(1), 5, 5, STEPS)
     explore(rule, traces, 3, activity)
     accumulate(rule, traces, 3, activity)
-    consolidate(rule, traces, 5, plastic, np.ones(1, np.float32))
+    assert not written(rule, network, traces, 5, plastic, 1.0)
     assert not plastic.any() and not activity.noise.any()
 
 

@@ -141,6 +141,30 @@ def test_binary_feedback_tells_only_right_or_wrong(outputs, fed, loss):
     assert outcome(task, states[36]).loss == loss
 
 
+def test_stimuli_may_have_a_unit_each():
+    _, rates = course(PUBLISHED._replace(one_hot=np.int64(1)), with_stimuli(PUBLISHED, "10"), (0.2, 0.7))
+    np.testing.assert_array_equal(rates[:, 0], [3] * 8 + [0] * 42)
+    np.testing.assert_array_equal(rates[:, 1], [0] * 10 + [3] * 8 + [0] * 32)
+
+
+@pytest.mark.parametrize(("output", "response", "loss"), [(0.5, 1, 0.48), (-0.3, 0, 1.28), (0.0, 0, 0.98)])
+def test_a_single_response_answers_by_its_sign(output, response, loss):
+    task = PUBLISHED._replace(single=np.int64(1))
+    states, rates = course(task, with_stimuli(task, "01"), (output, 0.7))
+    assert (rates[:, 15] == np.float32(output)).all(), "it is never silenced"
+    assert not rates[:, 16].any()
+    assert (states[-1].response, states[-1].target) == (response, 1)
+    assert states[-1].loss == outcome(task, states[36]).loss == pytest.approx(loss, rel=1e-5)
+    np.testing.assert_allclose(rates[36:46, 2], 3 * loss, rtol=1e-5)
+
+
+def test_a_single_response_that_should_be_no_is_far_below_zero():
+    task = PUBLISHED._replace(single=np.int64(1))
+    states, _ = course(task, with_stimuli(task, "00"), (-0.9, 0.7))
+    assert states[-1].response == states[-1].target == 0
+    assert states[-1].loss == pytest.approx(0.08, rel=1e-4)
+
+
 @pytest.mark.parametrize("table", ["01", "0110", "01101001", "0110100110010110"])
 def test_stimuli_stand_at_their_addresses(table):
     task = structs(small_life(tables=[table], trials=50)).task

@@ -11,8 +11,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from evoplastic import __version__
-from evoplastic.cli import groups, looking, members, running, tasks, tuning
+from evoplastic.cli import groups, looking, members, rules, running, tasks, tuning
 from evoplastic.errors import UserError
+from evoplastic.plugins import blame
 
 app = typer.Typer(
     help="Evolve plastic networks that learn cognitive tasks within their own lifetime.",
@@ -36,6 +37,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(tasks.tasks_app, name="tasks")
+app.add_typer(rules.rules_app, name="rules")
 
 
 def main() -> NoReturn:
@@ -44,6 +46,12 @@ def main() -> NoReturn:
         app()
     except UserError as error:
         print(f"evoplastic: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Exception as error:
+        told = blame(error)
+        if told is None:
+            raise
+        print(f"evoplastic: {told}", file=sys.stderr)
         sys.exit(2)
     raise AssertionError("unreachable: the command line exits by itself")
 

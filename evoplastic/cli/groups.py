@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from evoplastic.cli import running
-from evoplastic.cli.options import Address, Backend, Generations, Grace, Json, RunsDir, Set
+from evoplastic.cli.options import Address, Backend, Generations, Grace, Json, Plugin, RunsDir, Set
 from evoplastic.errors import UserError
+from evoplastic.plugins import use_plugin
 
 if TYPE_CHECKING:
     from evoplastic.fleet import Fleet
@@ -37,6 +38,7 @@ def sweep(
     over: Over = None,
     folds: Annotated[str | None, typer.Option(help="Withhold tasks in turn: all, or comma-separated folds.")] = None,
     set_: Set = None,
+    plugin: Plugin = None,
     generations: Generations = None,
     name: Annotated[str | None, typer.Option(help="Name of the group; one that exists is carried on.")] = None,
     backend: Backend = "threads",
@@ -51,6 +53,7 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Evolve a run for every seed, source, varied value and fold; the same command carries on what is not done."""
+    use_plugin(plugin)
     stop, screen = listening(as_json)
     from evoplastic.groups import open_group
     from evoplastic.runs import runs_dir as resolve_runs_dir
@@ -76,10 +79,12 @@ def sweep(
 
 def compare(
     paths: Annotated[list[str], typer.Argument(metavar="GROUP|RUN", help="Folders, or names in that of runs.")],
+    plugin: Plugin = None,
     runs_dir: RunsDir = None,
     as_json: Json = False,
 ) -> None:
     """Compare arms of finished runs over their seeds, each beside its generation 0 and its lesions."""
+    use_plugin(plugin)
     from evoplastic.analysis.comparison import compare as compared
     from evoplastic.groups import outcomes
     from evoplastic.progress import Screen

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from evoplastic.cli.options import Json, Set
+from evoplastic.cli.options import Json, Plugin, Set
+from evoplastic.plugins import use_plugin
 
 
 def presets() -> None:
@@ -21,9 +22,11 @@ def presets() -> None:
 
 def bench(
     preset: Annotated[str, typer.Argument(metavar="PRESET")] = "icml2023",
+    plugin: Plugin = None,
     as_json: Json = False,
 ) -> None:
     """Measure this machine: steps, lifetimes, generations, compilation, memory."""
+    use_plugin(plugin)
     from evoplastic.bench import measure, rows
     from evoplastic.progress import Screen
 
@@ -40,9 +43,11 @@ def plan(
     workers: Annotated[int, typer.Option(min=1, help="How many are thought of.")],
     cores_per_node: Annotated[int | None, typer.Option(min=1, help="Default: those of this machine.")] = None,
     set_: Set = None,
+    plugin: Plugin = None,
     as_json: Json = False,
 ) -> None:
     """Predict seconds and bytes of a generation on more workers, from what is measured here in a minute."""
+    use_plugin(plugin)
     from evoplastic.config import read_config
     from evoplastic.evaluators.threads import available_cores
     from evoplastic.plan import notes, plan, rows

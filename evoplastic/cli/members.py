@@ -8,17 +8,20 @@ from typing import Annotated
 
 import typer
 
-from evoplastic.cli.options import Json, RunName, RunsDir
+from evoplastic.cli.options import Json, Plugin, RunName, RunsDir
 from evoplastic.errors import UserError
+from evoplastic.plugins import use_plugin
 
 
 def replay(
     run: RunName,
     member: Annotated[int, typer.Option(min=0, help="Of the generation that the newest checkpoint starts from.")],
+    plugin: Plugin = None,
     runs_dir: RunsDir = None,
     as_json: Json = False,
 ) -> None:
     """Live one member's life again, in this process: what a member that kills its workers dies of."""
+    use_plugin(plugin)
     from evoplastic.launch import load_run, replayed
     from evoplastic.progress import Screen
     from evoplastic.runs import runs_dir as resolve_runs_dir
@@ -38,9 +41,11 @@ def export(
         typer.Argument(metavar="RUN[:WHICH]", help="A run; center (the default), best of its elites, or elite mean."),
     ],
     out: Annotated[str, typer.Option("-o", "--out", metavar="FILE.npz", help="A new file.")],
+    plugin: Plugin = None,
     runs_dir: RunsDir = None,
 ) -> None:
     """Write a genotype to a file: its blocks by name, its genes, and where it is from."""
+    use_plugin(plugin)
     from pathlib import Path
 
     from evoplastic.champions import find_genotype

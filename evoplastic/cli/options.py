@@ -15,6 +15,10 @@ Address = Annotated[
 ]
 RunsDir = Annotated[str | None, typer.Option(help="Folder of runs; default $EVOPLASTIC_RUNS, else ./runs.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, everything else on stderr.")]
+Plugin = Annotated[
+    str | None,
+    typer.Option(metavar="FILE.py", help="Rules, modulations, networks, tasks or strategies of your own."),
+]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or its name in the folder of runs.")]
 BreakLock = Annotated[bool, typer.Option("--break-lock", help="Take the run from a process that holds it.")]
 From = Annotated[

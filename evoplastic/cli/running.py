@@ -19,6 +19,7 @@ from evoplastic.cli.options import (
     Generations,
     Grace,
     Json,
+    Plugin,
     RunName,
     RunsDir,
     Set,
@@ -28,6 +29,7 @@ from evoplastic.cli.options import (
 )
 from evoplastic.cli.session import Session, open_session
 from evoplastic.errors import UserError
+from evoplastic.plugins import option, use_plugin
 
 if TYPE_CHECKING:
     from evoplastic.analysis.evaluation import EvaluationRequest
@@ -43,6 +45,7 @@ INTERRUPTED = 130
 def run(
     source: Annotated[str, typer.Argument(metavar="PRESET|FILE.toml", help="A preset's name or a run file.")],
     set_: Set = None,
+    plugin: Plugin = None,
     name: Annotated[str | None, typer.Option(help="Name of the run's folder; must be new.")] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
     generations: Generations = None,
@@ -61,6 +64,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Evolve, evaluate, draw."""
+    use_plugin(plugin)
     if no_evaluation and as_json:
         raise UserError("--json tells the evaluation, which --no-evaluation leaves out; give one of the two")
     session = open_session(backend, workers, address, grace, as_json, skip_poison)._replace(evaluates=not no_evaluation)
@@ -91,6 +95,7 @@ def run(
 def resume(
     run: RunName,
     generations: Generations = None,
+    plugin: Plugin = None,
     backend: Backend = "threads",
     workers: Workers = None,
     address: Address = None,
@@ -102,6 +107,7 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Carry on a run bit for bit from its newest checkpoint."""
+    use_plugin(plugin)
     session = open_session(backend, workers, address, grace, as_json, skip_poison)
     from evoplastic.runs import RunFolder
     from evoplastic.runs import runs_dir as resolve_runs_dir
@@ -115,6 +121,7 @@ def evaluate(
     lives: Annotated[int | None, typer.Option(min=1, help="Lives per task and condition.")] = None,
     controls: Annotated[str | None, typer.Option(help="all, or comma-separated lesions.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the evaluation's stimuli and noise.")] = 0,
+    plugin: Plugin = None,
     backend: Backend = "threads",
     workers: Workers = None,
     address: Address = None,
@@ -122,6 +129,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score the evolved center on training and withheld tasks, beside generation 0 and lesions."""
+    use_plugin(plugin)
     session = open_session(backend, workers, address, None, as_json)
     from evoplastic.analysis.evaluation import EvaluationRequest
     from evoplastic.launch import load_run
@@ -212,7 +220,7 @@ def _evolve(session: Session, run: Run, evaluator: Evaluator) -> None:
         ended = carry_on(run, evaluator, session.stop, watch, session.screen.warn if session.skip_poison else None)
     if not ended.finished:
         session.screen.say(f"stopped at generation {ended.state.generation}; carry on with:")
-        session.screen.say(f"    evoplastic resume {ended.folder.path}")
+        session.screen.say(f"    evoplastic resume {ended.folder.path}{option()}")
         raise typer.Exit(INTERRUPTED)
     if not session.evaluates:
         return
@@ -234,7 +242,7 @@ def _evaluate(session: Session, run: Run, evaluator: Evaluator, request: Evaluat
             evaluated = evaluate(run.search, run.center, evaluator, request, done=lambda condition: tell(condition))
             judged = judge(run, evaluator)
     except Abandoned:
-        screen.say(f"evaluation abandoned; repeat it with:\n    evoplastic evaluate {run.folder.path}")
+        screen.say(f"evaluation abandoned; repeat it with:\n    evoplastic evaluate {run.folder.path}{option()}")
         raise typer.Exit(INTERRUPTED) from None
     generation = run.state.generation
     result = {"run": run.folder.path.name, "generation": generation, **evaluated.result}

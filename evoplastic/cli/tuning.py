@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn, TypeVar
 import typer
 
 from evoplastic.cli.groups import How, complain, listening, work
-from evoplastic.cli.options import Address, Backend, Grace, Json, RunsDir, Set
+from evoplastic.cli.options import Address, Backend, Grace, Json, Plugin, RunsDir, Set
 from evoplastic.cli.running import INTERRUPTED
 from evoplastic.errors import UserError
+from evoplastic.plugins import use_plugin
 
 if TYPE_CHECKING:
     from evoplastic.evaluators.contract import Evaluator
@@ -42,6 +43,7 @@ def tune(
     eta: Annotated[int, typer.Option(min=2, help="One in so many settings goes on to the next rung.")] = 3,
     lives: Annotated[int, typer.Option(min=1, help="Of a score, per task.")] = 8,
     set_: Set = None,
+    plugin: Plugin = None,
     name: Annotated[str | None, typer.Option(help="Name of the group; one that exists is carried on.")] = None,
     backend: Backend = "threads",
     workers: Annotated[int | None, typer.Option(min=1, help="For all runs together; default: all cores.")] = None,
@@ -54,6 +56,7 @@ def tune(
     as_json: Json = False,
 ) -> None:
     """Choose settings by successive halving on the validation fold; the same command carries on what is not done."""
+    use_plugin(plugin)
     stop, screen = listening(as_json)
     from evoplastic import tuned
     from evoplastic.groups import is_taken, open_group

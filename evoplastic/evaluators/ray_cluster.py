@@ -25,6 +25,7 @@ from evoplastic.evaluators.contract import Placement
 from evoplastic.evaluators.ray_worker import ONE_THREAD
 from evoplastic.evaluators.threads import available_cores
 from evoplastic.jit import PACKAGE
+from evoplastic.plugins import SHIPPED, shipment
 from evoplastic.tasks.specs import spec_folder
 
 LOCAL = "local"  # the address of a Ray of our own, also where the environment names another
@@ -179,7 +180,7 @@ def _in_a_lasting_thread(work: Callable[[], object]) -> None:
 
 
 def ship(folder: str | Path) -> str:
-    """Copy the package with its task families into `folder`, unlike any other copy; return where it is.
+    """Copy the package with its task families and the plugin into `folder`, unlike any other copy; return where it is.
 
     Ray names what is shipped by its content and drops it when its last run ends, also when the next run has just
     found it there and did not send it again.
@@ -187,6 +188,7 @@ def ship(folder: str | Path) -> str:
     copy = Path(folder) / PACKAGE.name
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(spec_folder(), copy / "task_specs", dirs_exist_ok=True)
+    (copy / SHIPPED.name).write_bytes(shipment())
     (copy / "shipment").write_text(secrets.token_hex(16))
     return str(copy)
 

@@ -11,10 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoplastic.evaluators.contract import Job, Measure
+from evoplastic.plugins import load
 from evoplastic.problems.contract import Problem
 from evoplastic.strategies.contract import Candidates
 
 ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # set to 1
+
+
+load()  # before anything of a plugin is unpickled here
 
 
 def inspect() -> dict[str, Any]:

@@ -3,15 +3,50 @@
 A modulation is a NamedTuple of coefficients with the methods below. Third factors are "higher is better". Its field
 `strength` multiplies every third factor: 1, or 0 where a lesion cuts the modulation.
 
-Its settings build it and say `told(fed, kinds)`: in a sentence what the rule learns by it, `kinds` being what it knows
-who is told the trial type, and that the network's feedback units carry `fed` if that is another way in.
+Its settings build it, name its `channels`, and say what the rule learns by it and which units of the network it takes.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple
 
+import msgspec
+
+from evoplastic.errors import UserError
 from evoplastic.jit import open_function
+
+
+class ModulationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
+    """A modulation of a run file."""
+
+    channels: ClassVar[tuple[str, ...]] = ("m",)  # names of its third factors
+
+    def build(self, places: dict[str, range]) -> NamedTuple:
+        """Return the packed modulation for a network with these roles."""
+        raise NotImplementedError
+
+    def takes(self) -> Mapping[str, int]:
+        """Return the roles of units that emit its third factors, each with how many; the network has just those."""
+        return {}
+
+    def told(self, fed: str, kinds: str) -> str:
+        """Return in a sentence what the rule learns.
+
+        The task feeds back `fed`; who is told the trial type knows `kinds`.
+        """
+        raise NotImplementedError
+
+
+def emitters(called: str, places: Mapping[str, range], role: str, count: int) -> range:
+    """Return the units of a role that emits third factors; UserError if they are not `count`."""
+    units = places[role]
+    if len(units) != count:
+        raise UserError(
+            f"{called} needs {count} {role} unit{'' if count == 1 else 's'}, got {len(units)}; "
+            f"set problem.network.roles.{role} = {count}"
+        )
+    return units
 
 
 class Outcome(NamedTuple):
@@ -22,15 +57,23 @@ class Outcome(NamedTuple):
 
 
 @open_function
+def channels(modulation):
+    """Return how many third factors there are."""
+
+
+@open_function
 def every_step(modulation):
     """Return whether the third factor acts at every step (else once a trial, when feedback starts)."""
 
 
 @open_function
 def memory(modulation, kinds):
-    """Return the modulation's own (m,) float32 memory at birth, for a task of `kinds` trial types."""
+    """Return the modulation's own (m,) float32 memory at birth, or a nest of them, for `kinds` trial types."""
 
 
 @open_function
-def modulate(modulation, memory, outcome, rates, modulators):
-    """Write the third factors into `modulators` (channels,), updating `memory`; return this step's cost."""
+def modulate(modulation, memory, outcome, fed, rates, modulators):
+    """Write the third factors into `modulators` (channels,), updating `memory`; return this step's cost.
+
+    `fed` says whether feedback starts at this step. What acts once a trial is 0 and remembers nothing elsewhere.
+    """

@@ -15,10 +15,13 @@ import msgspec
 import numpy as np
 
 from evoplastic.jit import pack
+from evoplastic.modulation.contract import ModulationSettings
 from evoplastic.numbers import flush
 
+_ZERO = np.float32(0.0)
 
-class LossSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="loss"):
+
+class LossSettings(ModulationSettings, frozen=True, kw_only=True, tag="loss"):
     """External modulation of a run file; the default is the published one."""
 
     baseline: Literal["per_type", "single"] = "per_type"
@@ -40,15 +43,21 @@ class Loss(NamedTuple):
     per_kind: int  # 1: a baseline per trial type, 0: one for all
     strength: float  # 1; 0 cuts the modulation
 
+    def channels(modulation):
+        return 1
+
     def every_step(modulation):
         return False
 
     def memory(modulation, kinds):
         return np.zeros(kinds, np.float32)
 
-    def modulate(modulation, memory, outcome, rates, modulators):
+    def modulate(modulation, memory, outcome, fed, rates, modulators):
+        if not fed:
+            modulators[0] = _ZERO
+            return _ZERO
         kind = outcome.kind * modulation.per_kind
         baseline = memory[kind]
         modulators[0] = flush(-modulation.strength * baseline * (outcome.loss - baseline))
         memory[kind] = flush(baseline + modulation.rate * (outcome.loss - baseline))
-        return np.float32(0.0)
+        return _ZERO

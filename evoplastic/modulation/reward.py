@@ -17,14 +17,14 @@ import msgspec
 import numpy as np
 
 from evoplastic.jit import pack
+from evoplastic.modulation.contract import ModulationSettings
 from evoplastic.numbers import flush
 
+_ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
 
 
-class RewardSettings(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="reward"
-):
+class RewardSettings(ModulationSettings, frozen=True, kw_only=True, tag="reward"):
     """External modulation by reward, in a run file."""
 
     baseline: Literal["single", "per_type", "none"] = "single"
@@ -49,15 +49,21 @@ class Reward(NamedTuple):
     per_kind: int  # 1: a baseline per trial type, 0: one for all
     strength: float  # 1; 0 cuts the modulation
 
+    def channels(modulation):
+        return 1
+
     def every_step(modulation):
         return False
 
     def memory(modulation, kinds):
         return np.zeros(kinds, np.float32)
 
-    def modulate(modulation, memory, outcome, rates, modulators):
+    def modulate(modulation, memory, outcome, fed, rates, modulators):
+        if not fed:
+            modulators[0] = _ZERO
+            return _ZERO
         kind = outcome.kind * modulation.per_kind
         better = _ONE - outcome.loss - memory[kind]
         modulators[0] = flush(modulation.strength * better)
         memory[kind] = flush(memory[kind] + modulation.rate * better)
-        return np.float32(0.0)
+        return _ZERO

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from evoplastic.jit import kernel, open_function
+
+_INFINITE = np.float32(np.inf)
 
 
 class Activity(NamedTuple):
@@ -30,7 +33,10 @@ def rest(network):
 
 @open_function
 def activate(network, activity, weights):
-    """Move `activity` one step under `weights` (N, W) [pre, post]; `rates` before the call end up in `before`."""
+    """Move `activity` one step under `weights`; `rates` before the call end up in `before`.
+
+    `weights` are (N, W) [pre, post], or `vectors.Changing`: hand them to `vectors.add_product`, which takes both.
+    """
 
 
 @kernel
@@ -39,3 +45,12 @@ def express(network, plastic, weights):
     for pre in range(weights.shape[0]):
         for post in range(weights.shape[1]):
             weights[pre, post] = network.innate[pre, post] + network.gain[pre, post] * plastic[pre, post]
+
+
+@kernel
+def finite(activity):
+    """Return whether all potentials are finite numbers; one that is not stays so."""
+    sound = True
+    for unit in range(activity.potential.shape[0]):
+        sound &= abs(activity.potential[unit]) < _INFINITE
+    return sound

@@ -1,31 +1,36 @@
 """Leaky continuous-time recurrent network, one Euler step of length dt.
 
     x <- x + (dt / tau) * (-x + W' y) + xi          W = innate + gain * plastic, [pre, post]
-    y  = tanh(x), or 1 / (1 + exp(-x)) for response units
+    y  = tanh(x), or 1 / (1 + exp(-x)) for response units that are logistic
 
 y on the right is the previous step's output, xi the rule's perturbation. The task then clamps its input units over y.
-Source: Miconi 2023, "Learning to acquire novel cognitive tasks with evolution, plasticity and meta-meta-learning".
+Source: Miconi 2023, "Learning to acquire novel cognitive tasks with evolution, plasticity and meta-meta-learning"; for
+response units like all others and weights of inputs apart from all others Miconi 2017, eLife 6:e20899.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from typing import Annotated, NamedTuple
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from evoplastic.genome import Block, BlockSettings, groups
+from evoplastic.errors import UserError
+from evoplastic.genome import Block, BlockSettings, Sharing, groups
 from evoplastic.jit import pack
 from evoplastic.networks.contract import Activity
-from evoplastic.networks.roles import CLAMPED, ROLES, RoleSettings, cell_types, place
+from evoplastic.networks.roles import BORN_WITHOUT_INPUT, CLAMPED, ROLES, RoleSettings, cell_types, place
 from evoplastic.numbers import flush
 from evoplastic.polynomials import tanh
+from evoplastic.random import Purpose, philox, stream_key, unit
 from evoplastic.vectors import LANES, add_product
 
 _SILENT = np.float32(0.0)
+_INPUTS = 1  # names the key of input weights; those of blocks have two parts
 
 
 class LeakySettings(
@@ -37,6 +42,8 @@ class LeakySettings(
     tau_ms: Annotated[float, msgspec.Meta(gt=0)] = 100.0
     dt_ms: Annotated[float, msgspec.Meta(gt=0)] = 20.0
     initial_potential: float = 0.1
+    responses: Literal["logistic", "tanh"] = "logistic"  # outputs in (0, 1), or in (-1, 1) as of all other units
+    stimulus_weights: Annotated[float, msgspec.Meta(ge=0)] | None = None  # half range of input weights; None: as all
     roles: RoleSettings = RoleSettings()
 
     def __post_init__(self) -> None:
@@ -51,18 +58,31 @@ class LeakySettings(
     def blocks(self, innate: BlockSettings, gain: BlockSettings) -> tuple[Block, ...]:
         """Return the genome's blocks `innate` and `gain`, (N, N) [pre, post].
 
-        The spread of innate weights is per sqrt(N), so that it means the same in a larger network. Clamped and
-        modulatory units start without input.
+        The spread of innate weights is per sqrt(N), so that it means the same in a larger network. Clamped, modulatory
+        and value units start without input. With `stimulus_weights` a, weights from stimulus units are drawn evenly
+        from [-a, a] instead, and start with a gain of 0; they need a gene for each synapse. All projections onto
+        clamped units share a gene, since they reach nothing.
         """
-        places, types = self.places(), cell_types(self.places())
+        places = self.places()
         shape = (self.units, self.units)
         born = np.ones(shape, bool)
-        for role in (*CLAMPED, "modulator"):
+        for role in BORN_WITHOUT_INPUT:
             born[:, list(places[role])] = False
         innate = msgspec.structs.replace(innate, spread=innate.spread / math.sqrt(self.units))
+        of_innate, of_gain = (_genes(block.sharing, places) for block in (innate, gain))
+        if self.stimulus_weights is None:
+            return Block("innate", shape, of_innate, innate, born), Block("gain", shape, of_gain, gain, None)
+        for name, block in (("innate", innate), ("gain", gain)):
+            if block.sharing != "synapse" or block.bounds or block.floor is not None:
+                raise UserError(
+                    "problem.network.stimulus_weights draws weights of their own for some synapses, so "
+                    f'problem.genome.{name} needs sharing = "synapse", no bounds and no floor'
+                )
+        inputs = np.zeros(shape, bool)
+        inputs[list(places["stimulus"])] = True
         return (
-            Block("innate", shape, groups(innate.sharing, types, len(ROLES)), innate, born),
-            Block("gain", shape, groups(gain.sharing, types, len(ROLES)), gain, None),
+            InnateBlock("innate", shape, of_innate, innate, born, inputs & born, self.stimulus_weights),
+            Block("gain", shape, of_gain, gain, ~inputs),
         )
 
     def build(self, innate: NDArray, gain: NDArray) -> Leaky:
@@ -74,6 +94,30 @@ class LeakySettings(
         return network._replace(innate=weights[0], gain=weights[1])
 
 
+def _genes(sharing: Sharing, places: dict[str, range]) -> NDArray[np.int64]:
+    """Return which gene each synapse reads, (N, N) [pre, post], see `genome.groups`."""
+    genes = groups(sharing, cell_types(places), len(ROLES))
+    if sharing == "projection":
+        genes[:, [unit for role in CLAMPED for unit in places[role]]] = genes.size
+        genes = np.unique(genes, return_inverse=True)[1].reshape(genes.shape)
+    return genes
+
+
+@dataclass(frozen=True, eq=False)
+class InnateBlock(Block):
+    """Innate weights some of which are inputs (bool, of `shape`), born even in [-reach, reach]."""
+
+    inputs: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0), bool))
+    reach: float = 0.0
+
+    def initial_genes(self, seed: int) -> NDArray[np.float64]:
+        values = self.develop(super().initial_genes(seed)).copy()
+        key = stream_key(seed, Purpose.INITIAL, _INPUTS)
+        drawn = [float(unit(philox(key, np.uint64(0), np.uint64(i))[0])) for i in range(int(self.inputs.sum()))]
+        values[self.inputs] = self.reach * (2.0 * np.array(drawn) - 1.0)
+        return self.encode(values)
+
+
 @functools.lru_cache(maxsize=8)
 def _empty(settings: LeakySettings) -> Leaky:
     """Return the packed network of these settings with all weights 0."""
@@ -83,7 +127,8 @@ def _empty(settings: LeakySettings) -> Leaky:
     start[places["hidden"].start : units] = settings.initial_potential  # clamped units stand before
     curve = np.zeros((3, width))
     curve[1:, :units] = 1.0
-    curve[:, list(places["response"])] = 0.5  # 1 / (1 + exp(-x)) = 1/2 + 1/2 tanh(x / 2)
+    if settings.responses == "logistic":
+        curve[:, list(places["response"])] = 0.5  # 1 / (1 + exp(-x)) = 1/2 + 1/2 tanh(x / 2)
     blank = np.zeros((units, width))
     return pack(Leaky(blank, blank, start, curve, settings.dt_ms / settings.tau_ms))
 

@@ -1,6 +1,6 @@
-"""Unit roles: which units the task clamps, which it reads, which modulate; the rest are hidden.
+"""Unit roles: which units the task clamps, which it reads, which modulate or expect; the rest are hidden.
 
-Units stand in the order stimulus, feedback, bias, echo, hidden, modulator, response.
+Units stand in the order stimulus, feedback, bias, echo, hidden, modulator, value, response.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
-ROLES = ("stimulus", "feedback", "bias", "echo", "hidden", "modulator", "response")
+ROLES = ("stimulus", "feedback", "bias", "echo", "hidden", "modulator", "value", "response")
 CLAMPED = ROLES[:4]  # units that tasks hold stand before all others
+BORN_WITHOUT_INPUT = (*CLAMPED, "modulator", "value")
 
 
 class RoleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,6 +26,7 @@ class RoleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     bias: Count = 1
     echo: Count = 2
     modulator: Count = 2
+    value: Count = 0
     response: Count = 2
 
 

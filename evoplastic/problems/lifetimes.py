@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, Literal, Union
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from evoplastic.contracts import with_plugin
 from evoplastic.errors import UserError
 from evoplastic.genome import BlockSettings, GenomeLayout, groups
 from evoplastic.modulation import MODULATIONS
+from evoplastic.modulation.channels import channels_of
 from evoplastic.networks import NETWORKS
 from evoplastic.networks.roles import ROLES, cell_types
 from evoplastic.problems.contract import INTACT, Life
@@ -28,6 +30,9 @@ from evoplastic.problems.lives import Lives
 from evoplastic.random import Purpose, stream_key
 from evoplastic.rollout import live
 from evoplastic.rules import RULES
+from evoplastic.rules.coefficients import CoefficientSettings, coefficient_blocks, coefficients_in
+from evoplastic.rules.contract import Around
+from evoplastic.rules.together import together_of
 from evoplastic.tasks import FAMILIES
 from evoplastic.tasks.contract import SCORE_COLUMNS
 
@@ -35,12 +40,16 @@ MOST_UNITS = 5_000  # an array over synapses then takes 200 MB
 SHORTEST_STEP_MS = 1e-3
 MOST_PACKED = 256  # sequences of tasks kept ready: every life of one task, not every draw of several
 
+_RULES, _MODULATIONS = with_plugin("RULES", RULES), with_plugin("MODULATIONS", MODULATIONS)
+
 
 class GenomeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The two blocks of a recurrent genome; innate spread is per sqrt(units)."""
+    """The blocks of a recurrent genome; innate spread is per sqrt(units)."""
 
     innate: BlockSettings = BlockSettings(spread=1.5)
     gain: BlockSettings = BlockSettings(initial=0.5)
+    rule: dict[str, CoefficientSettings] = {}  # the rule's coefficients that a genome holds
+    innate_drawn: Literal["once", "every_life"] = "once"  # every_life: by chance for each life; innate may not evolve
 
 
 class LifetimesSettings(
@@ -52,10 +61,10 @@ class LifetimesSettings(
     scores the last task alone; plastic weights carry over unless `task.newborn_tasks`.
     """
 
-    network: Union[tuple(NETWORKS.values())]  # type: ignore[valid-type] # noqa: UP007
-    rule: Union[tuple(RULES.values())]  # type: ignore[valid-type] # noqa: UP007
-    modulation: Union[tuple(MODULATIONS.values())]  # type: ignore[valid-type] # noqa: UP007
-    task: Union[tuple(FAMILIES.values())]  # type: ignore[valid-type] # noqa: UP007
+    network: Union[tuple(with_plugin("NETWORKS", NETWORKS).values())]  # type: ignore[valid-type] # noqa: UP007
+    rule: Union[(*_RULES.values(), together_of(_RULES))]  # type: ignore[valid-type]
+    modulation: Union[(*_MODULATIONS.values(), channels_of(_MODULATIONS))]  # type: ignore[valid-type]
+    task: Union[tuple(with_plugin("TASKS", FAMILIES).values())]  # type: ignore[valid-type] # noqa: UP007
     genome: GenomeSettings = GenomeSettings()
     scored_trials: Annotated[int, msgspec.Meta(ge=1)] = 100  # at the end of each task
 
@@ -66,12 +75,21 @@ class LifetimesSettings(
         units = sum(map(len, self.network.places().values()))
         if units > MOST_UNITS:
             raise UserError(f"problem.network.units must be at most {MOST_UNITS}, got {units}")
+        if self.genome.innate_drawn == "every_life" and self.genome.innate.evolve:
+            raise UserError(
+                "problem.genome.innate_drawn = 'every_life' draws innate weights by chance for each life, so they "
+                "cannot evolve; set problem.genome.innate.evolve = false"
+            )
         resolved = msgspec.structs.replace(self, task=self.task.resolve(self.scored_trials))
         trials = resolved.task.trials
         if self.scored_trials > trials:
             raise UserError(
                 f"problem.scored_trials must be at most the {trials} trials (decisions of a meta-task) of a task, "
                 f"got {self.scored_trials}"
+            )
+        if resolved.task.signed and getattr(self.network, "responses", "tanh") == "logistic":
+            raise UserError(
+                'problem.task is answered by the sign of a response unit; set problem.network.responses = "tanh"'
             )
         resolved.build(seed=0).check()
         return resolved
@@ -102,10 +120,12 @@ class Lifetimes(Lives[LifetimesSettings]):
     def __init__(self, settings: LifetimesSettings, seed: int):
         super().__init__(settings, seed)
         network, task = settings.network, settings.task
-        blocks = network.blocks(settings.genome.innate, settings.genome.gain)
-        self.layout = GenomeLayout(blocks, seed)
+        genome, types = settings.genome, cell_types(network.places())
+        coefficients = coefficient_blocks(settings.rule, genome.rule, types, len(ROLES))
+        self.layout = GenomeLayout((*network.blocks(genome.innate, genome.gain), *coefficients), seed)
         self._oldest = task.trials if task.newborn_tasks else task.life_trials  # age that plastic weights reach
-        self._rule = settings.rule.build(network.dt_ms, self._oldest)
+        self._around = Around(network.dt_ms, self._oldest, len(types), settings.modulation.channels)
+        self._rule = settings.rule.build(self._around, {})
         self._modulation = settings.modulation.build(network.places())
         self._packed = lru_cache(MOST_PACKED)(self._pack)
 
@@ -113,7 +133,7 @@ class Lifetimes(Lives[LifetimesSettings]):
     def privileged(self) -> str:
         settings = self.settings
         fed: str = settings.task.told
-        if settings.rule.modulated:
+        if settings.rule.listens():
             return str(settings.modulation.told(fed, settings.task.kinds_told))
         return f"No third factor reaches the weights; the network's feedback units are told {fed}."
 
@@ -136,9 +156,21 @@ class Lifetimes(Lives[LifetimesSettings]):
         if life.lesion != INTACT:
             shuffle_key = stream_key(self.seed, Purpose.CONTROL, *life.path)
             values = lesion.values(values, Context(self._initial_values, self._projections, shuffle_key))
+        if self.settings.genome.innate_drawn == "every_life":
+            values = values | {"innate": self._drawn_innate(life)}
         network = self.settings.network.build(values["innate"], values["gain"])
         task = self.task_of(self.tasks_of(life) if names is None else names)
-        return lesion.body(Body(network, self._rule, self._modulation, task))
+        return lesion.body(Body(network, self._rule_of(values), self._modulation, task))
+
+    def _rule_of(self, values: Mapping[str, NDArray[np.float64]]) -> Any:
+        """Return the rule with the coefficients that the genome holds."""
+        evolved = coefficients_in(values)
+        return self.settings.rule.build(self._around, evolved) if evolved else self._rule
+
+    def _drawn_innate(self, life: Life) -> NDArray[np.float64]:
+        """Return innate weights that this life alone is born with."""
+        block = next(block for block in self.layout.blocks if block.name == "innate")
+        return block.develop(block.initial_genes(int(self.key(life))))
 
     def task_of(self, names: Sequence[str]) -> Any:
         """Return the packed task whose blocks of trials are these tasks."""

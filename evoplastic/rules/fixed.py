@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
-import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from evoplastic.jit import pack
+from evoplastic.rules.contract import Account, Around, RuleSettings
 
 
-class FixedSettings(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="fixed"
-):
+class FixedSettings(RuleSettings, frozen=True, kw_only=True, tag="fixed"):
     """The absence of a rule, in a run file."""
 
     modulated: ClassVar[bool] = False
+    account: ClassVar[Account] = Account("P = 0", "P = 0", {"P": "the plastic weight"})
 
-    def build(self, dt_ms: float, trials: int) -> Fixed:
+    def build(self, around: Around, values: Mapping[str, NDArray[np.float64]]) -> Fixed:
         """Return the packed rule."""
         return pack(Fixed(0.0))
-
-    def marks(self, trials: int) -> dict[int, str]:
-        """Return the ages at which something changes: none."""
-        return {}
 
 
 class Fixed(NamedTuple):
@@ -40,5 +38,8 @@ class Fixed(NamedTuple):
     def accumulate(rule, state, step, activity):
         pass
 
-    def consolidate(rule, state, age, plastic, modulators):
+    def continual(rule):
+        return False
+
+    def consolidate(rule, state, age, network, activity, plastic, modulators):
         return False

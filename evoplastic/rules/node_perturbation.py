@@ -2,16 +2,19 @@
 
     xi_i  = amplitude * Uniform(-1, 1) with the given probability, else 0      added to the potential
     E    <- (1 - dt / trace_tau) (E + y_before xi'), every step                [pre, post]
+            or, with trace = "trial",  E <- E + y_before xi',  0 when a trial begins
     P    <- P + clip(eta * m * E, -clip, +clip)                                when the third factor m arrives
 
 Perturbed potentials followed by a better than expected outcome are made more likely in the same input. Nothing is
 written in the first `burn_in` trials, and nothing is perturbed in the last `quiet_trials` or a trial's first steps.
-Source: Miconi 2023, after Fiete and Seung 2006; the published m is -baseline * (loss - baseline).
+Source: Miconi 2023, after Fiete and Seung 2006; the published m is -baseline * (loss - baseline). The trace of a trial
+is that of Miconi 2017, eLife 6:e20899.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -20,58 +23,69 @@ from numpy.typing import NDArray
 from evoplastic.errors import UserError
 from evoplastic.jit import pack
 from evoplastic.numbers import flush
-from evoplastic.polynomials import log
-from evoplastic.random import NOISE, philox, unit
+from evoplastic.rules.contract import Account, Around, Grain, RuleSettings, channel_number
+from evoplastic.rules.exploration import Perturbations, draw, gap_scale, perturb, spend, unperturbed
 from evoplastic.vectors import transpose
 
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
-_TWO = np.float32(2.0)
 _SMALLEST_SCALE = np.float32(1e-3)
-_BATCH = 32  # Philox counters drawn at once, so that drawing vectorises
-_LONGEST_GAP = np.float32(2.0**30)
-_TRIAL_SHIFT = np.uint64(32)
 
 
-class NodePerturbationSettings(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="node_perturbation"
-):
+class NodePerturbationSettings(RuleSettings, frozen=True, kw_only=True, tag="node_perturbation"):
     """The rule of a run file; defaults are the published values under external modulation."""
 
-    modulated: ClassVar[bool] = True
+    evolvable: ClassVar[Mapping[str, Grain]] = {"eta": "scalar"}
+    account: ClassVar[Account] = Account(
+        "P <- P + clip(eta m E, -clip, clip);  E <- (1 - dt / trace_tau) (E + x xi)",
+        r"P \leftarrow P + \mathrm{clip}(\eta\, m\, E), \qquad "
+        r"E \leftarrow \Bigl(1 - \frac{\Delta t}{\tau_E}\Bigr) (E + x\, \xi)",
+        {
+            "P": "the plastic weight",
+            "E": "the trace of x xi",
+            "m": "the third factor",
+            "x": "what the sending unit sent a step before",
+            "xi": "the perturbation of the receiving unit's potential",
+        },
+        ("trace",),
+        ("Fiete and Seung 2006", "Miconi 2017, eLife 6:e20899", "Miconi 2023"),
+    )
 
+    channel: str = ""  # the third factor m; "": the first
     eta: Annotated[float, msgspec.Meta(ge=0)] = 0.03
     clip: Annotated[float, msgspec.Meta(gt=0)] = 0.01
-    trace_tau_ms: Annotated[float, msgspec.Meta(gt=0)] = 1000.0
+    trace: Literal["running", "trial"] = "running"  # trial: of each trial alone, without decay
+    trace_tau_ms: Annotated[float, msgspec.Meta(gt=0)] = 1000.0  # of a running trace
     probability: Annotated[float, msgspec.Meta(ge=1e-6, le=1)] = 0.1
     amplitude: Annotated[float, msgspec.Meta(ge=0)] = 0.5
     unperturbed_ms: Annotated[float, msgspec.Meta(ge=0)] = 40.0  # at the start of each trial
     burn_in_trials: Annotated[int, msgspec.Meta(ge=0)] = 31
     quiet_trials: Annotated[int, msgspec.Meta(ge=0)] = 19  # unperturbed, at the end of life
 
-    def build(self, dt_ms: float, trials: int) -> NodePerturbation:
-        """Return the packed rule for lives of `trials` trials in steps of `dt_ms`."""
-        if dt_ms >= self.trace_tau_ms:
+    def build(self, around: Around, values: Mapping[str, NDArray[np.float64]]) -> NodePerturbation:
+        """Return the packed rule, see `RuleSettings.build`."""
+        dt_ms = around.dt_ms
+        running = self.trace == "running"
+        if running and dt_ms >= self.trace_tau_ms:
             raise UserError(
                 f"problem.rule.trace_tau_ms must be above problem.network.dt_ms = {dt_ms}, got {self.trace_tau_ms}"
             )
-        with np.errstate(divide="ignore"):
-            gap = 1.0 / np.log1p(-self.probability)
         return pack(
             NodePerturbation(
-                eta=self.eta,
+                eta=float(values["eta"][0, 0]) if "eta" in values else self.eta,
                 clip=self.clip,
-                decay=1.0 - dt_ms / self.trace_tau_ms,
+                decay=1.0 - dt_ms / self.trace_tau_ms if running else 1.0,
                 amplitude=self.amplitude,
-                gap=gap,
+                gap=gap_scale(self.probability),
                 first_step=round(self.unperturbed_ms / dt_ms),
                 burn_in=self.burn_in_trials,
-                quiet_from=trials - self.quiet_trials,
+                quiet_from=around.trials - self.quiet_trials,
+                running=int(running),
+                channel=channel_number(self.channel, around.channels),
             )
         )
 
     def marks(self, trials: int) -> dict[int, str]:
-        """Return the ages, in a life of `trials` trials, at which something changes, each with its label."""
         return {self.burn_in_trials: "plasticity starts", trials - self.quiet_trials: "noise off"}
 
 
@@ -79,10 +93,7 @@ class Traces(NamedTuple):
     trace: NDArray  # (W, W) [post, pre]: a perturbed unit touches one contiguous row; eligibility = scale * trace
     turned: NDArray  # (W, W) [pre, post], scratch
     scale: NDArray  # (1,) the decay since the trace was last renormalised
-    places: NDArray  # (events,) int64: step * N + unit of each perturbation of this trial, ascending
-    sizes: NDArray  # (events,) float32
-    window: NDArray  # (2,) int64: this step's perturbations are places[window[0]:window[1]]
-    units: int  # N
+    perturbations: Perturbations
 
 
 class NodePerturbation(NamedTuple):
@@ -90,69 +101,40 @@ class NodePerturbation(NamedTuple):
     clip: float  # largest change of a synapse at a time
     decay: float  # per step
     amplitude: float
-    gap: float  # 1 / log(1 - probability): the number of units skipped is floor(gap * log(u))
+    gap: float  # see `gap_scale`
     first_step: int  # first perturbed step of a trial
     burn_in: int  # trials
     quiet_from: int  # age at which perturbing stops
+    running: int  # 0: the trace is 0 when a trial begins
+    channel: int  # of the third factor
 
     def newborn(rule, network, steps):
         units, width = network.innate.shape
-        events = steps * units + 2 * _BATCH
         return Traces(
             np.zeros((width, width), np.float32),
             np.zeros((width, width), np.float32),
             np.ones(1, np.float32),
-            np.empty(events, np.int64),
-            np.empty(events, np.float32),
-            np.zeros(2, np.int64),
-            units,
+            unperturbed(units, steps),
         )
 
     def begin_exploring(rule, state, key, trial, age, steps):
-        """Draw the trial's perturbations: geometric gaps between perturbed (step, unit) places, in reading order."""
-        units = state.units
-        end = units * steps
-        place = units * rule.first_step - 1
-        if age >= rule.quiet_from:
-            place = end
-        state.places[0] = end
-        state.window[:] = 0
-        words = np.empty((4, _BATCH), np.uint32)
-        gaps = np.empty(2 * _BATCH, np.int32)
-        drawn, count = np.uint64(trial) << _TRIAL_SHIFT, 0
-        while place < end:
-            for i in range(_BATCH):
-                words[0, i], words[1, i], words[2, i], words[3, i] = philox(key, NOISE, drawn + np.uint64(i))
-            drawn += np.uint64(_BATCH)
-            for half in range(2):
-                for i in range(_BATCH):
-                    gaps[half * _BATCH + i] = np.int32(min(rule.gap * log(unit(words[half, i])), _LONGEST_GAP))
-                    size = rule.amplitude * (_TWO * unit(words[2 + half, i]) - _ONE)
-                    state.sizes[count + half * _BATCH + i] = size
-            for i in range(2 * _BATCH):
-                place += np.int64(gaps[i]) + 1
-                state.places[count] = place
-                count += 1
+        if rule.running == 0:
+            state.trace[:] = _ZERO
+        first_step = rule.first_step if age < rule.quiet_from else steps
+        draw(state.perturbations, key, trial, first_step, steps, rule.gap, rule.amplitude)
 
     def explore(rule, state, step, activity):
-        units = state.units
-        origin = step * units
-        last = state.window[1]
-        state.window[0] = last
-        while state.places[last] < origin + units:
-            activity.noise[state.places[last] - origin] = state.sizes[last]
-            last += 1
-        state.window[1] = last
+        perturb(state.perturbations, step, activity.noise)
 
     def accumulate(rule, state, step, activity):
-        origin = step * state.units
-        for event in range(state.window[0], state.window[1]):
-            perturbed = state.places[event] - origin
-            activity.noise[perturbed] = _ZERO  # spent
-            row = state.trace[perturbed]
-            size = state.sizes[event] / state.scale[0]
+        events = state.perturbations
+        origin = step * events.units
+        for event in range(events.window[0], events.window[1]):
+            row = state.trace[events.places[event] - origin]
+            size = events.sizes[event] / state.scale[0]
             for pre in range(row.shape[0]):
                 row[pre] += size * activity.before[pre]
+        spend(events, step, activity.noise)
         state.scale[0] *= rule.decay
         if state.scale[0] < _SMALLEST_SCALE:
             for post in range(state.trace.shape[0]):
@@ -160,8 +142,11 @@ class NodePerturbation(NamedTuple):
                     state.trace[post, pre] = flush(state.scale[0] * state.trace[post, pre])
             state.scale[0] = _ONE
 
-    def consolidate(rule, state, age, plastic, modulators):
-        factor = flush(rule.eta * modulators[0] * state.scale[0])
+    def continual(rule):
+        return False
+
+    def consolidate(rule, state, age, network, activity, plastic, modulators):
+        factor = flush(rule.eta * modulators[rule.channel] * state.scale[0])
         if age < rule.burn_in or factor == _ZERO:
             return False
         transpose(state.trace, state.turned)

@@ -1,12 +1,18 @@
 """Boolean functions of stimuli shown one after another: a truth table is a task.
 
 A trial shows k binary stimuli in turn, waits, reads two mirror-symmetric response units, then feeds back. Bit 1 puts
-+level on the first stimulus unit and -level on the second, bit 0 the opposite. Graded loss, over the response period:
++level on the first stimulus unit and -level on the second, bit 0 the opposite; or, with one unit for each bit, +level
+on the first, or on the second, and 0 on the other. Graded loss, over the response period:
 
     L = mean over steps of sum over the two response units of (y - target)^2,   target .9 for the asked unit, .1 other
 
+or, of a single response unit y in (-1, 1), which is never silenced and answers by its sign,
+
+    L = mean over steps of |y - target|,            target .98 or -.98
+
 Feedback units carry level * L (published) or +-level for correct or not (binary). The echo unit of the chosen response
-carries level, so the network knows what it did. Source: Miconi 2023, in the trial format of Yang et al. 2019.
+carries level, so the network knows what it did. Source: Miconi 2023, in the trial format of Yang et al. 2019; for the
+single response unit Miconi 2017, eLife 6:e20899.
 """
 
 from __future__ import annotations
@@ -24,6 +30,7 @@ _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
 _TWO = np.float32(2.0)
 _HIGH, _LOW = np.float32(0.9), np.float32(0.1)
+_FAR = np.float32(0.98)
 
 
 class Trial(NamedTuple):
@@ -31,7 +38,7 @@ class Trial(NamedTuple):
     target: int  # the response that is right
     response: int  # the response given, once the response period is over
     loss: float
-    evidence: float  # summed output of response unit 1 minus unit 0
+    evidence: float  # summed output of response unit 1 minus unit 0, or of the single one
     fed_loss: float  # what is fed back: the loss, or its binary form, or another trial's
 
 
@@ -55,6 +62,8 @@ class BooleanTask(NamedTuple):
     levels: Levels
     block_trials: int
     newborn_blocks: int  # 1: each block starts from newborn weights
+    one_hot: int  # 1: a stimulus unit for each bit, 0: two that are opposite
+    single: int  # 1: one response unit, 0: two
     binary: int  # 1: feedback tells only right or wrong
     shuffled: int  # 1: feedback is that of a random earlier trial since birth (lesion)
     reset_activity: int  # 1: activity goes to rest before each trial (arm and lesion)
@@ -94,8 +103,8 @@ class BooleanTask(NamedTuple):
             shown, within = step // periods.onset, step % periods.onset
             if within < periods.stimulus:
                 level = levels.stimulus if (state.kind >> (periods.stimuli - 1 - shown)) & 1 else -levels.stimulus
-        rates[units.stimulus] = level
-        rates[units.stimulus + 1] = -level
+        rates[units.stimulus] = max(level, _ZERO) if task.one_hot else level
+        rates[units.stimulus + 1] = max(-level, _ZERO) if task.one_hot else -level
         for unit in range(units.stimulus + 2, units.stimulus_end):
             rates[unit] = _ZERO
         for unit in range(units.bias, units.bias_end):
@@ -108,20 +117,29 @@ class BooleanTask(NamedTuple):
             rates[unit] = fed
         for unit in range(units.echo, units.echo_end):
             rates[unit] = levels.echo if feeding and unit - units.echo == state.response else _ZERO
-        answering = periods.response <= step < periods.response_end
-        for unit in range(units.response + 2 if answering else units.response, units.response_end):
+        silent = units.response
+        if task.single:
+            silent += 1
+        elif periods.response <= step < periods.response_end:
+            silent += 2
+        for unit in range(silent, units.response_end):
             rates[unit] = _ZERO
 
     def reads(task, step):
         return task.periods.response <= step < task.periods.response_end
 
     def collect(task, state, step, rates):
-        no, yes = rates[task.units.response], rates[task.units.response + 1]
-        off_no = no - (_LOW if state.target else _HIGH)
-        off_yes = yes - (_HIGH if state.target else _LOW)
         steps = np.float32(task.periods.response_end - task.periods.response)
-        loss = state.loss + (off_no * off_no + off_yes * off_yes) / steps
-        evidence = state.evidence + (yes - no)
+        if task.single:
+            toward = rates[task.units.response]
+            off = abs(toward - (_FAR if state.target else -_FAR))
+        else:
+            no, yes = rates[task.units.response], rates[task.units.response + 1]
+            off_no = no - (_LOW if state.target else _HIGH)
+            off_yes = yes - (_HIGH if state.target else _LOW)
+            toward, off = yes - no, off_no * off_no + off_yes * off_yes
+        loss = state.loss + off / steps
+        evidence = state.evidence + toward
         response = 1 if evidence > _ZERO else 0
         fed_loss = state.fed_loss
         if step == task.periods.response_end - 1 and fed_loss < _ZERO:

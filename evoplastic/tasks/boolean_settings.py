@@ -87,6 +87,8 @@ class BooleanSettings(Family, frozen=True, kw_only=True, tag="boolean"):
     newborn_tasks: bool = False  # each task of a life starts from newborn weights
     reversal: bool = False  # the tasks of a life are one task and its negation in turn
     feedback: Literal["graded", "binary"] = "graded"
+    coding: Literal["opposite", "one_hot"] = "opposite"  # of a bit, by the first two stimulus units
+    answer: Literal["pair", "single"] = "pair"  # of two response units, or by the sign of one
     reset_activity: bool = False  # activity goes to rest before each trial: an arm
     periods: PeriodSettings = PeriodSettings()
     levels: LevelSettings = LevelSettings()
@@ -170,9 +172,13 @@ class BooleanSettings(Family, frozen=True, kw_only=True, tag="boolean"):
         graded = self.feedback == "graded"
         return "the graded error against the hidden target" if graded else "only whether each response was right"
 
+    @property
+    def signed(self) -> bool:
+        return self.answer == "single"
+
     def build(self, names: Sequence[str], places: dict[str, range], dt_ms: float) -> BooleanTask:
         """Return the packed task of a life: one block of trials for each of `names`."""
-        for role, least in (("stimulus", 2), ("response", 2), ("echo", 2)):
+        for role, least in (("stimulus", 2), ("response", 1 if self.signed else 2), ("echo", 2)):
             if len(places[role]) < least and (role != "echo" or places[role]):
                 raise UserError(f"the boolean task needs at least {least} {role} units, got {len(places[role])}")
         rows = np.array([[int(digit) for digit in self.tables[name]] for name in names])
@@ -184,6 +190,8 @@ class BooleanSettings(Family, frozen=True, kw_only=True, tag="boolean"):
                 levels=self.levels.build(),
                 block_trials=self.trials,
                 newborn_blocks=int(self.newborn_tasks),
+                one_hot=int(self.coding == "one_hot"),
+                single=int(self.signed),
                 binary=int(self.feedback == "binary"),
                 shuffled=0,
                 reset_activity=int(self.reset_activity),

@@ -42,6 +42,11 @@ class Family(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return {}
 
     @property
+    def signed(self) -> bool:
+        """Whether it is answered by the sign of a response unit, so that these must be tanh units."""
+        return False
+
+    @property
     def kinds_told(self) -> str:
         """What it knows who is told the type of each trial."""
         return "which stimuli were shown"

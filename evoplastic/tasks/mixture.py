@@ -94,6 +94,10 @@ class MixtureSettings(Family, frozen=True, kw_only=True, tag="mixture"):
         return ", or ".join(dict.fromkeys(family.kinds_told for family in self.families))
 
     @property
+    def signed(self) -> bool:
+        return any(family.signed for family in self.families)
+
+    @property
     def told(self) -> str:
         return ", or ".join(dict.fromkeys(family.told for family in self.families))
 

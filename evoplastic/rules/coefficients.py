@@ -1,0 +1,92 @@
+"""Coefficients of rules in the genome: which, how finely, and where they start.
+
+A coefficient that a genome holds is a block named `rule.<name>`, (1, 1) for one of the whole rule, (1, N) for one of
+each receiving unit or type of unit, (N, N) [pre, post] for one of each projection or synapse. One that is not held is
+what the rule's settings say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from evoplastic.errors import UserError, nearest
+from evoplastic.genome import Block, BlockSettings, Sharing, groups
+from evoplastic.rules.contract import Grain, RuleSettings
+
+PREFIX = "rule."
+GRANULARITIES: Mapping[Grain, tuple[Sharing, ...]] = {
+    "scalar": ("scalar",),
+    "neuron": ("scalar", "cell_type", "neuron"),
+    "synapse": ("scalar", "cell_type", "neuron", "projection", "synapse"),
+}
+
+
+class CoefficientSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a run file may say of a coefficient in the genome; see `genome.BlockSettings`."""
+
+    evolve: bool = True
+    initial: float | None = None  # None: what the rule's settings say
+    spread: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    sharing: Sharing = "scalar"
+    bounds: tuple[float, float] | None = None  # None: the coefficient's own, if it has both
+    step: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+
+
+def coefficient_blocks(
+    rule: RuleSettings, held: Mapping[str, CoefficientSettings], types: NDArray[np.int64], n_types: int
+) -> tuple[Block, ...]:
+    """Return the genome's blocks of a rule's coefficients, for units of these types (N,).
+
+    UserError for one that the rule does not have, or not so finely.
+    """
+    return tuple(_block(rule, name, settings, types, n_types) for name, settings in held.items())
+
+
+def coefficients_in(values: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """Return the coefficients among a genotype's values, by their own names."""
+    return {name.removeprefix(PREFIX): block for name, block in values.items() if name.startswith(PREFIX)}
+
+
+def limits(rule: RuleSettings | type[RuleSettings], name: str) -> tuple[float, float]:
+    """Return the least and the largest value that a rule's settings take for a coefficient, infinite where none is."""
+    field = next((field for field in msgspec.structs.fields(rule) if field.name == name), None)
+    if field is None:  # a coefficient that the settings name
+        return -math.inf, math.inf
+    told: Any = msgspec.inspect.type_info(field.type)
+    low = next((bound for bound in (told.ge, told.gt) if bound is not None), -math.inf)
+    high = next((bound for bound in (told.le, told.lt) if bound is not None), math.inf)
+    return low, high
+
+
+def _block(
+    rule: RuleSettings, name: str, settings: CoefficientSettings, types: NDArray[np.int64], n_types: int
+) -> Block:
+    key = f"problem.genome.rule.{name}"
+    evolvable = rule.coefficients()
+    if name not in evolvable:
+        raise UserError(
+            f"{key}: rule {rule.__struct_config__.tag!r} has no such coefficient for a genome, "
+            f"choose some of {list(evolvable)}{nearest(name, evolvable)}"
+        )
+    allowed = GRANULARITIES[evolvable[name]]
+    if settings.sharing not in allowed:
+        raise UserError(f"{key}.sharing must be one of {list(allowed)} for this rule, got {settings.sharing!r}")
+    bounds = settings.bounds or limits(*rule.holder(name))
+    block = BlockSettings(
+        evolve=settings.evolve,
+        initial=rule.coefficient(name) if settings.initial is None else settings.initial,
+        spread=settings.spread,
+        sharing=settings.sharing,
+        bounds=bounds if all(map(math.isfinite, bounds)) else None,
+        step=settings.step,
+    )
+    of_units = groups(settings.sharing, types, n_types)
+    shown = {"scalar": of_units[:1, :1], "cell_type": of_units[:1], "neuron": of_units[:1]}
+    chosen = np.ascontiguousarray(shown.get(settings.sharing, of_units))
+    return Block(PREFIX + name, chosen.shape, chosen, block)
