@@ -35,10 +35,10 @@ class Arm(NamedTuple):
 ARMS = (
     Arm("cue-reward", "rule: reward as third factor"),
     Arm("cue-reward-reward-as-input", "rule: reward as an input, no third factor"),
-    Arm("cue-reward-shuffled", "rule: feedback of a random earlier trial"),
+    Arm("cue-reward-shuffled", "rule: feedback a coin"),
     Arm("cue-reward-network", "network: emits the third factor", SEEDS[:1]),
     Arm("cue-reward-network-reward-as-input", "network: reward as an input, no third factor", SEEDS[:1]),
-    Arm("cue-reward-network-shuffled", "network: feedback of a random earlier trial", SEEDS[:1]),
+    Arm("cue-reward-network-shuffled", "network: feedback a coin", SEEDS[:1]),
 )
 
 

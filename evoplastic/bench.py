@@ -35,7 +35,7 @@ from evoplastic.evaluators.threads import Threads, available_cores
 from evoplastic.evolution import Search, evolve, training_jobs
 from evoplastic.jit import kernel
 from evoplastic.modulation import MODULATIONS
-from evoplastic.modulation.contract import ModulationSettings
+from evoplastic.modulation.contract import ModulationSettings, every_step
 from evoplastic.problems.lesions import Body
 from evoplastic.problems.lifetimes import LifetimesSettings
 from evoplastic.rollout import live
@@ -181,11 +181,11 @@ class _Lifetime:
     def traffic(self) -> int:
         """Return the bytes of the arrays over synapses that a step reads, and of those it writes once more.
 
-        A rule that may write at every step reads innate weights, gains and its coefficients, and changes plastic
-        weights and its traces; for others the stored weights are read.
+        A rule that may write at every step, by itself or since its third factor acts then, reads innate weights, gains
+        and its coefficients, and changes plastic weights and its traces; for others the stored weights are read.
         """
         network, rule = self.body.network, self.body.rule
-        if not continual(rule):
+        if not (continual(rule) or every_step(self.body.modulation)):
             return int(network.innate.nbytes)
         read = [network.innate, network.gain, *_over_synapses(rule, network)]
         changed = [network.innate, *_over_synapses(newborn(rule, network, 1), network)]  # one like plastic weights

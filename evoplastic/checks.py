@@ -42,7 +42,7 @@ OWN: Mapping[str, Mapping[str, Any]] = {
     "TASKS": FAMILIES,
     "STRATEGIES": STRATEGIES,
 }
-UNITS, TRIALS = 17, 60  # no multiple of the padding; longer than the burn-in of any rule
+UNITS, TRIALS = 17, 60  # units: no multiple of the padding
 GENES, MEMBERS, GENERATIONS = 6, 20, 3  # of the search that a strategy is checked by
 _PERIODS = {"stimulus": 40.0, "gap": 20.0, "delay": 20.0, "response": 40.0, "feedback": 40.0, "rest": 20.0}
 _KEY = {"RULES": "rule", "MODULATIONS": "modulation", "NETWORKS": "network", "TASKS": "task"}
@@ -57,6 +57,8 @@ class Lived(NamedTuple):
 
 def check_parts(tell: Callable[[str], None]) -> None:
     """Check all parts of the plugin, telling what was found sound; UserError for the first that is not."""
+    if not any(plugged(table) for table in OWN):
+        raise UserError(f"{line_of(None)} has no parts; put settings by their names into one of {', '.join(OWN)}")
     for table, own in OWN.items():
         with_plugin(table, own)  # what a part must have is checked for all before anything is compiled
     for table in OWN:
@@ -79,6 +81,9 @@ def check_part(table: str, name: str, **settings: Any) -> Iterator[str]:
     if table == "STRATEGIES":
         yield from _check_strategy(name, settings)
         return
+    kind = with_plugin(table, OWN[table])[name]
+    idle = {"burn_in_trials": 0, "quiet_trials": 0}  # a short life is not to pass without anything written
+    settings = {key: value for key, value in idle.items() if key in kind.__struct_fields__} | settings
     problem = short_problem(**{_KEY[table]: {"type": name, **settings}})
     body = _body(problem, 0)
     yield from _check_lives(body)
@@ -126,14 +131,13 @@ def _check_coefficients(problem: Lifetimes, name: str, settings: Mapping[str, An
     """Yield that a rule takes each of its coefficients from a genome, at every granularity that it promises."""
     rule = problem.settings.rule
     without = _live(_body(problem, 0))
-    for coefficient, grain in rule.evolvable.items():
-        low, high = limits(rule, coefficient)
+    for coefficient, grain in rule.coefficients().items():
+        low, high = limits(*rule.holder(coefficient))
         value = rule.coefficient(coefficient)
         if not (low <= value <= high and math.isfinite(value)):
             raise AssertionError(f"the default of {coefficient}, {value}, is outside its limits {low} to {high}")
-        inside = [value - 1.0, value + 1.0]  # a default may lie at its limit, where no gene can be
         for sharing in GRANULARITIES[grain]:
-            held = {"rule": {coefficient: {"sharing": sharing, "bounds": inside}}}
+            held = {"rule": {coefficient: {"sharing": sharing}}}
             other = short_problem(rule={"type": name, **settings}, genome=held)
             with_it = _live(_body(other, 0, like=problem))
             _same(without, with_it, f"with {coefficient} in the genome per {sharing} and without", 1e-3, 1e-4)

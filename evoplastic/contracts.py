@@ -36,12 +36,17 @@ class Part(NamedTuple):
     settings: type
     contract: ModuleType
     needs: tuple[str, ...] = ("build",)  # of its settings
+    fields: tuple[str, ...] = ()  # of its struct, which others set or read
 
 
 PARTS: Mapping[str, Part] = {
     "RULES": Part("rule", RuleSettings, evoplastic.rules.contract),
-    "MODULATIONS": Part("modulation", ModulationSettings, evoplastic.modulation.contract, ("build", "told")),
-    "NETWORKS": Part("network", msgspec.Struct, evoplastic.networks.contract, ("build", "places", "blocks")),
+    "MODULATIONS": Part(
+        "modulation", ModulationSettings, evoplastic.modulation.contract, ("build", "told"), ("strength",)
+    ),
+    "NETWORKS": Part(
+        "network", msgspec.Struct, evoplastic.networks.contract, ("build", "places", "blocks"), ("innate", "gain")
+    ),
     "TASKS": Part(
         "task",
         Family,
@@ -50,6 +55,7 @@ PARTS: Mapping[str, Part] = {
             *("build", "resolve", "trials", "life_trials", "tasks_per_life", "newborn_tasks", "names", "withheld"),
             *("scale", "told", "training", "eligible", "pairs", "withholding", "folds"),
         ),
+        ("levels", "shuffled", "reset_activity"),
     ),
     "STRATEGIES": Part("strategy", msgspec.Struct, evoplastic.strategies.contract),
 }
@@ -142,6 +148,9 @@ def _wrong_struct(part: Part, where: str, settings: Any) -> str | None:
         return None if fits else f"{where}: build must be annotated with the class it returns, derived from Strategy"
     if not hasattr(struct, "_fields"):
         return f"{where}: build must be annotated with the NamedTuple it returns, got {struct}"
+    absent = next((name for name in part.fields if name not in struct._fields), None)
+    if absent:
+        return f"{where}: {struct.__name__} lacks the field {absent}, see {part.contract.__name__}"
     for name, stub in stubs(part.contract).items():
         method, wanted = getattr(struct, name, None), ", ".join(inspect.signature(stub).parameters)
         if not inspect.isfunction(method):

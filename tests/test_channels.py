@@ -21,7 +21,7 @@ from evoplastic.rollout import live
 from evoplastic.rules.contract import Around
 from evoplastic.rules.node_perturbation import NodePerturbationSettings
 
-CHANNELS = channels_of(MODULATIONS)
+CHANNELS = channels_of(MODULATIONS, __name__)
 PLACES = {"modulator": range(1, 4), "value": range(4, 5)}
 OUTCOMES = [(0.8, 0, True), (0.3, 1, False), (0.5, 1, True), (0.1, 1, False), (0.2, 1, True), (0.9, 0, True)]
 RATES = np.random.default_rng(3).normal(size=(len(OUTCOMES), 5)).astype(np.float32)

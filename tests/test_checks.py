@@ -18,7 +18,7 @@ def test_in_plain_python_every_type_of_rule_keeps_what_it_promises(monkeypatch, 
     monkeypatch.setattr(checks, "live", getattr(checks.live, "py_func", checks.live))
     monkeypatch.setattr(checks, "TRIALS", 6)
     said = list(checks.check_part("RULES", name))
-    assert said[-1] == "other genomes compile nothing" and len(said) == 5 + len(RULES[name].evolvable)
+    assert said[-1] == "other genomes compile nothing" and len(said) == 5 + len(RULES[name]().coefficients())
 
 
 def test_compiled_a_row_keeps_what_it_promises():

@@ -36,7 +36,7 @@ def run(tmp_path):
 def test_every_rule_is_listed_with_its_summary(main):
     said = main("rules", "list")
     rows = {line.split()[0]: line for line in said.out.splitlines()}
-    assert said.code == 0 and list(rows) == ["rule", *RULES]
+    assert said.code == 0 and list(rows) == ["rule", *RULES, "together"]
     assert rows["fixed"].split()[1] == "no" and rows["node_perturbation"].split()[1] == "yes"
     assert all(len(rows[name].split()) > 3 for name in RULES), "a rule without a summary"
 

@@ -11,7 +11,7 @@ from naive import Lifetime
 from evoplastic.config import read_config
 from evoplastic.genome import groups
 from evoplastic.modulation import MODULATIONS
-from evoplastic.problems.contract import INTACT
+from evoplastic.problems.contract import INTACT, Life
 from evoplastic.problems.lesions import LESIONS, Body, Context
 from evoplastic.random import Purpose
 from evoplastic.rollout import live
@@ -198,3 +198,12 @@ def test_no_lesion_compiles_a_kernel():
         problem.course(mutant(problem), address(problem, lesion))
     combinations = Counter(tuple(kind.instance_class for kind in signature[:4]) for signature in live.signatures)
     assert set(combinations.values()) == {1}
+
+
+@pytest.mark.parametrize("lesion", ["weights_shuffled", "initial_weights"])
+def test_lesions_of_weights_reach_weights_that_are_drawn_for_each_life(lesion):
+    drawn = ("problem.genome.innate.evolve=false", "problem.genome.innate_drawn=every_life", "problem.network.units=17")
+    problem = read_config("quickstart", drawn).problem.build(0)
+    life, genotype = Life(Purpose.EVALUATION, (0, 0), "and"), problem.layout.initial()
+    intact = problem.body(genotype, life).network.innate
+    assert (problem.body(genotype, life._replace(lesion=lesion)).network.innate != intact).any()

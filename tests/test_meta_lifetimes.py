@@ -423,7 +423,7 @@ def test_specs_of_every_size_share_one_kernel():
     run(lifetimes("t-maze", "harlow", tasks_per_life=2, newborn_tasks=True, clock=True), ["t-maze", "harlow"])
     run(lifetimes("t-maze", action="greedy", reset_activity=True), ["t-maze"], lesion="feedback_shuffled")
     kinds = Counter(tuple(kind.instance_class.__name__ for kind in signature[:4]) for signature in live.signatures)
-    assert kinds["Leaky", "Hebbian", "Reward", "Blocks"] == 1
+    assert kinds["Leaky", "Terms", "Reward", "Blocks"] == 1
     assert len(drawing.begin_instance.signatures) == len(worlds.unborn.signatures) == 1
 
 

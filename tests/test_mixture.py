@@ -78,7 +78,7 @@ def test_every_family_has_its_own_kernel_and_only_one(problem):
         assert np.isfinite(problem.score(problem.layout.initial(), life)).all()
     kinds = [tuple(kind.instance_class.__name__ for kind in signature[:4]) for signature in live.signatures]
     for task in ("BooleanTask", "Blocks"):
-        assert kinds.count(("Leaky", "Hebbian", "Reward", task)) == 1
+        assert kinds.count(("Leaky", "Terms", "Reward", task)) == 1
 
 
 def test_a_task_is_lived_as_in_a_run_of_its_family_alone(problem):

@@ -74,12 +74,12 @@ def chosen(monkeypatch, tmp_path):
         plugins.plugin.cache_clear()
         plugins._tables.cache_clear()
         sys.modules.pop(plugins.MODULE, None)
+        os.environ.pop("EVOPLASTIC_PLUGIN_SHA256", None)  # set by what is tested, so monkeypatch cannot restore it
 
     def choose(text, name="mine.py"):
         forget()
         path = tmp_path / name
         path.write_text(text)
-        monkeypatch.delenv("EVOPLASTIC_PLUGIN_SHA256", raising=False)
         monkeypatch.setenv("EVOPLASTIC_PLUGIN", str(path))
         return path
 

@@ -9,8 +9,10 @@ from evoplastic.errors import UserError
 from evoplastic.jit import kernel
 from evoplastic.problems.lifetimes import LifetimesSettings
 from evoplastic.rules import RULES
+from evoplastic.rules.coefficients import CoefficientSettings, coefficient_blocks
 from evoplastic.rules.polynomial import PolynomialSettings
 from evoplastic.rules.rows import ROWS
+from evoplastic.rules.term_settings import Coefficient, Term, settings_of
 from evoplastic.rules.writing import follow, write_constant, write_linear, write_traced
 from evoplastic.vectors import Changing, add_product
 
@@ -172,6 +174,7 @@ def test_a_polynomial_of_means_takes_them_off():
         ([{"name": "a", "coefficient": 1, "pre": 5}], "<= 4"),
         ([{"name": "a", "coefficient": 1, "post": -1}], ">= 0"),
         ([{"name": "a b", "coefficient": 1}], "regex"),
+        ([{"name": "bound", "coefficient": 1}], "cannot be named 'bound'"),
         ([{"name": "a", "coefficient": 1, "gated": False, "channel": "m"}], "'a' names channel 'm' and is not gated"),
     ],
 )
@@ -196,6 +199,30 @@ def test_a_share_above_one_is_refused(name, setting):
 def test_a_time_constant_shorter_than_a_step_is_refused(name, setting):
     with pytest.raises(UserError, match=rf"problem\.rule\.{setting} must be at least .*dt_ms = 20\.0, got 10"):
         Driven(name, UNITS, **{setting: 10.0})
+
+
+@pytest.mark.parametrize(
+    "term", [Term(("eta",), trace=1, pre=1), Term(("eta",), post=5), Term(("eta",), trace=2), Term(("rate",), pre=1)]
+)
+def test_a_row_that_means_nothing_is_refused(term):
+    with pytest.raises(ValueError, match="row 'mine': a term"):
+        settings_of(ROWS[0]._replace(name="mine", coefficients={"eta": Coefficient(0.1)}, terms=(term,)))
+
+
+@pytest.mark.parametrize(
+    ("held", "told"),
+    [
+        ({"eta": {"bounds": [-3, 7]}}, "problem.genome.rule.eta.bounds must lie in the coefficient's own, 0 to 1, got"),
+        ({"eta": {"initial": 1.5}}, "problem.genome.rule.eta.initial must be 0 to 1, got 1.5"),
+        ({"etaa": {}}, "did you mean 'eta'?"),
+    ],
+)
+def test_a_coefficient_of_a_genome_stays_in_the_range_of_the_rule_s(held, told):
+    rule = RULES["running_mean"]()
+    settings = {name: msgspec.convert(value, CoefficientSettings) for name, value in held.items()}
+    with pytest.raises(UserError) as caught:
+        coefficient_blocks(rule, settings, np.zeros(UNITS, np.int64), 1)
+    assert told in str(caught.value)
 
 
 def test_an_unknown_third_factor_is_refused_by_name():

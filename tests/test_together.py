@@ -1,5 +1,7 @@
 """Several rules at once: each part does what it does alone, in order, on weights that all of them share."""
 
+import pickle
+
 import msgspec
 import naive
 import numpy as np
@@ -18,7 +20,7 @@ from evoplastic.rules.contract import Around, continual, explore
 from evoplastic.rules.node_perturbation import NodePerturbationSettings
 from evoplastic.rules.together import together_of
 
-TOGETHER = together_of(RULES)
+TOGETHER = together_of(RULES, __name__)
 UNITS, STEPS = 5, 6
 HEBB = RULES["clipped_hebb"](eta=0.5, bound=0.2, channel="r")
 DECAYING = RULES["decaying_hebb"](eta=0.3, decay=0.1, channel="m")
@@ -155,7 +157,7 @@ class TogetherLifetime(naive.Lifetime):
 def built_together(life):
     """Return the structs of `life` with the parts of TogetherLifetime; channels stand in another order than parts."""
     channels = {"reward": MODULATIONS["reward"](), "loss": MODULATIONS["loss"]()}
-    modulation = channels_of(MODULATIONS)(parts=channels)
+    modulation = channels_of(MODULATIONS, __name__)(parts=channels)
     perturbing = NodePerturbationSettings(
         channel="loss",
         eta=life.eta,
@@ -248,6 +250,21 @@ def test_a_run_file_with_parts_is_read_back_as_it_was_written():
     rule = parse_config(raw).problem.rule
     assert list(rule.parts) == ["z", "a"]
     assert parse_config(msgspec.to_builtins(parse_config(raw))).problem.rule == rule
+
+
+def test_settings_with_parts_travel_to_other_processes():
+    raw = problem(parts={"a": {"type": "hebbian"}})
+    raw["problem"]["modulation"] = {"type": "channels", "parts": {"m": {"type": "reward"}}}
+    built = parsed(raw)
+    assert pickle.loads(pickle.dumps(built)).settings == built.settings
+
+
+def test_a_part_that_waits_is_refused_where_a_third_factor_comes_at_every_step():
+    raw = problem(parts={"a": {"type": "hebbian"}, "b": {"type": "oja"}})
+    raw["problem"]["modulation"] = {"type": "none"}
+    assert "problem.rule.parts.a.every_step is false" in refused(raw)
+    raw["problem"]["modulation"]["acts"] = "feedback"
+    parsed(raw)
 
 
 def test_what_parts_are_is_told_with_their_names():

@@ -91,8 +91,9 @@ def check_parts(
 def _rules() -> dict[str, type[RuleSettings]]:
     from evoplastic.contracts import with_plugin
     from evoplastic.rules import RULES
+    from evoplastic.rules.together import TogetherSettings
 
-    return with_plugin("RULES", RULES)
+    return {**with_plugin("RULES", RULES), "together": TogetherSettings}
 
 
 def _described(name: str, kind: type[RuleSettings]) -> dict[str, Any]:
@@ -115,12 +116,15 @@ def _evolved(name: str, source: str, runs_dir: str | None) -> tuple[dict[str, An
     if rule.__struct_config__.tag != name:
         tag = rule.__struct_config__.tag
         raise UserError(f"run {run.folder.path.name!r} evolved under the rule {tag!r}, got {name!r}; show that one")
-    coefficients = coefficients_of(rule, run.search.problem.layout, run.center)
+    parts = {f"{part}.": own for part, own in getattr(rule, "parts", {}).items()} or {"": rule}
+    found = {part: coefficients_of(own, run.search.problem.layout, run.center, part) for part, own in parts.items()}
+    coefficients = [known._replace(name=part + known.name) for part, own in found.items() for known in own]
+    titles = {part: f"{part[:-1]}: " if part else "" for part in parts}
     told = {
         "name": run.folder.path.name,
         "generation": run.state.generation,
-        "equation": filled(rule.account.equation, coefficients),
-        "latex": filled_latex(rule.account.latex, coefficients),
+        "equation": "\n".join(titles[p] + filled(own.describe().equation, found[p]) for p, own in parts.items()),
+        "latex": "\n".join(titles[p] + filled_latex(own.describe().latex, found[p]) for p, own in parts.items()),
         "coefficients": [known._asdict() for known in coefficients],
     }
     return told, coefficients

@@ -70,15 +70,18 @@ class ChannelsSettings(ModulationSettings, frozen=True, kw_only=True, tag="chann
         return " ".join(f"Third factor {name!r}: {part.told(fed, kinds)}" for name, part in self.parts.items())
 
 
-def channels_of(modulations: Mapping[str, type[ModulationSettings]]) -> type[ChannelsSettings]:
-    """Return the settings of a run file whose parts are some of these modulations."""
+def channels_of(modulations: Mapping[str, type[ModulationSettings]], module: str) -> type[ChannelsSettings]:
+    """Return the settings of a run file whose parts are some of these modulations.
+
+    `module` holds them as ChannelsSettings.
+    """
     part: Any = Union[tuple(modulations.values())]  # noqa: UP007
     return msgspec.defstruct(
         "ChannelsSettings",
         [("parts", dict[str, part])],
         bases=(ChannelsSettings,),
         namespace={"__doc__": ChannelsSettings.__doc__},
-        module=__name__,
+        module=module,
         frozen=True,
         kw_only=True,
         tag="channels",

@@ -31,7 +31,7 @@ from evoplastic.random import Purpose, stream_key
 from evoplastic.rollout import live
 from evoplastic.rules import RULES
 from evoplastic.rules.coefficients import CoefficientSettings, coefficient_blocks, coefficients_in
-from evoplastic.rules.contract import Around
+from evoplastic.rules.contract import Around, continual
 from evoplastic.rules.together import together_of
 from evoplastic.tasks import FAMILIES
 from evoplastic.tasks.contract import SCORE_COLUMNS
@@ -41,6 +41,8 @@ SHORTEST_STEP_MS = 1e-3
 MOST_PACKED = 256  # sequences of tasks kept ready: every life of one task, not every draw of several
 
 _RULES, _MODULATIONS = with_plugin("RULES", RULES), with_plugin("MODULATIONS", MODULATIONS)
+# Here by name, since a pickle of settings finds their class by module and name.
+TogetherSettings, ChannelsSettings = together_of(_RULES, __name__), channels_of(_MODULATIONS, __name__)
 
 
 class GenomeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,8 +64,8 @@ class LifetimesSettings(
     """
 
     network: Union[tuple(with_plugin("NETWORKS", NETWORKS).values())]  # type: ignore[valid-type] # noqa: UP007
-    rule: Union[(*_RULES.values(), together_of(_RULES))]  # type: ignore[valid-type]
-    modulation: Union[(*_MODULATIONS.values(), channels_of(_MODULATIONS))]  # type: ignore[valid-type]
+    rule: Union[(*_RULES.values(), TogetherSettings)]  # type: ignore[valid-type]
+    modulation: Union[(*_MODULATIONS.values(), ChannelsSettings)]  # type: ignore[valid-type]
     task: Union[tuple(with_plugin("TASKS", FAMILIES).values())]  # type: ignore[valid-type] # noqa: UP007
     genome: GenomeSettings = GenomeSettings()
     scored_trials: Annotated[int, msgspec.Meta(ge=1)] = 100  # at the end of each task
@@ -133,9 +135,12 @@ class Lifetimes(Lives[LifetimesSettings]):
     def privileged(self) -> str:
         settings = self.settings
         fed: str = settings.task.told
+        rules = getattr(settings.rule, "parts", {"": settings.rule}).values()
+        silent = min(getattr(rule, "burn_in_trials", 0) for rule in rules) >= self._oldest
+        never = f" It never writes: burn_in_trials is not below the {self._oldest} trials of a life." if silent else ""
         if settings.rule.listens():
-            return str(settings.modulation.told(fed, settings.task.kinds_told))
-        return f"No third factor reaches the weights; the network's feedback units are told {fed}."
+            return str(settings.modulation.told(fed, settings.task.kinds_told)) + never
+        return f"No third factor reaches the weights; the network's feedback units are told {fed}." + never
 
     @property
     def marks(self) -> Mapping[int, str]:
@@ -153,11 +158,11 @@ class Lifetimes(Lives[LifetimesSettings]):
         """Return what lives: the developed genotype and the tasks of this life, after the life's lesion."""
         lesion = LESIONS[life.lesion]
         values = self.layout.unpack(genotype)
+        if self.settings.genome.innate_drawn == "every_life":
+            values = values | {"innate": self._drawn_innate(life)}
         if life.lesion != INTACT:
             shuffle_key = stream_key(self.seed, Purpose.CONTROL, *life.path)
             values = lesion.values(values, Context(self._initial_values, self._projections, shuffle_key))
-        if self.settings.genome.innate_drawn == "every_life":
-            values = values | {"innate": self._drawn_innate(life)}
         network = self.settings.network.build(values["innate"], values["gain"])
         task = self.task_of(self.tasks_of(life) if names is None else names)
         return lesion.body(Body(network, self._rule_of(values), self._modulation, task))
@@ -177,9 +182,23 @@ class Lifetimes(Lives[LifetimesSettings]):
         return self._packed(tuple(names))
 
     def check(self) -> None:
-        """Raise UserError for a task that the network has no place for."""
+        """Raise UserError for a task that the network has no place for, or a rule that cannot wait as it is told to."""
+        self._check_waiting_parts()
         for name in self.tasks:
             self.task_of([name])
+
+    def _check_waiting_parts(self) -> None:
+        """Raise UserError for a part of the rule that is to wait for a third factor, and gets one at every step."""
+        rule, modulation = self.settings.rule, self.settings.modulation
+        waiting = next(
+            (n for n, part in getattr(rule, "parts", {}).items() if not getattr(part, "every_step", True)), None
+        )
+        factors = getattr(modulation, "parts", {"": modulation}).values()
+        if waiting and continual(self._rule) and any(getattr(factor, "acts", "") == "always" for factor in factors):
+            raise UserError(
+                f"problem.rule.parts.{waiting}.every_step is false, but beside a part that acts at every step the "
+                'third factor of modulation "none" comes at every step; set problem.modulation.acts = "feedback"'
+            )
 
     def _pack(self, names: tuple[str, ...]) -> Any:
         network = self.settings.network

@@ -77,7 +77,12 @@ def _block(
     allowed = GRANULARITIES[evolvable[name]]
     if settings.sharing not in allowed:
         raise UserError(f"{key}.sharing must be one of {list(allowed)} for this rule, got {settings.sharing!r}")
-    bounds = settings.bounds or limits(*rule.holder(name))
+    least, most = limits(*rule.holder(name))
+    bounds = settings.bounds or (least, most)
+    if not least <= bounds[0] <= bounds[1] <= most:
+        raise UserError(f"{key}.bounds must lie in the coefficient's own, {least:g} to {most:g}, got {list(bounds)}")
+    if settings.initial is not None and not least <= settings.initial <= most:
+        raise UserError(f"{key}.initial must be {least:g} to {most:g}, got {settings.initial}")
     block = BlockSettings(
         evolve=settings.evolve,
         initial=rule.coefficient(name) if settings.initial is None else settings.initial,

@@ -51,17 +51,24 @@ def described(name: str, kind: type[RuleSettings], source: str) -> dict[str, Any
     }
 
 
-def coefficients_of(rule: RuleSettings, layout: GenomeLayout, genotype: NDArray[np.float64]) -> list[Coefficient]:
-    """Return what every number among a rule's parameters is for a genotype (D,)."""
+def coefficients_of(
+    rule: RuleSettings, layout: GenomeLayout, genotype: NDArray[np.float64], part: str = ""
+) -> list[Coefficient]:
+    """Return what every number among a rule's parameters is for a genotype (D,).
+
+    `part` is what the rule's coefficients are called after in the genome, such as `hebb.`, where it is one of several.
+    """
     held = {block.name.removeprefix(PREFIX): block for block in layout.blocks if block.name.startswith(PREFIX)}
     values = layout.unpack(genotype)
     found = []
-    for field in msgspec.structs.fields(rule):
-        value = getattr(rule, field.name)
-        if field.name in held:
-            found.append(_held(field.name, held[field.name], values[PREFIX + field.name]))
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            found.append(Coefficient(field.name, "", False, 1, float(value), float(value), float(value)))
+    fields, coefficients = rule.__struct_fields__, rule.coefficients()
+    for name in dict.fromkeys([*fields, *coefficients]):
+        if part + name in held:
+            found.append(_held(name, held[part + name], values[PREFIX + part + name]))
+            continue
+        value = rule.coefficient(name) if name in coefficients else getattr(rule, name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            found.append(Coefficient(name, "", False, 1, float(value), float(value), float(value)))
     return found
 
 

@@ -61,7 +61,9 @@ class FloreanoSettings(GatedSettings, frozen=True, kw_only=True, tag="floreano")
     )
 
     eta: Fraction = 0.1
-    choice: Annotated[float, msgspec.Meta(ge=0, lt=4)] = 0.0
+    choice: Annotated[float, msgspec.Meta(ge=0, lt=4)] = (
+        0.5  # of rule 0; between its ends, so that a genome may hold it
+    )
     every_step: bool = True  # learns at every step, else at feedback
 
     def build(self, around: Around, values: Mapping[str, NDArray[np.float64]]) -> Floreano:

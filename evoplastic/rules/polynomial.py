@@ -16,6 +16,7 @@ from evoplastic.rules.term_settings import Positive, Term, TermSettings
 from evoplastic.rules.terms import MOST_POWER
 
 Power = Annotated[int, msgspec.Meta(ge=0, le=MOST_POWER)]
+_SYMBOLS = ("x", "y", "P", "E", "m", "k")  # of the equation
 Name = Annotated[str, msgspec.Meta(pattern="^[A-Za-z][A-Za-z0-9_]*$")]
 
 
@@ -75,6 +76,9 @@ class PolynomialSettings(TermSettings, frozen=True, kw_only=True, tag="polynomia
         names = [term.name for term in self.terms]
         if not names:
             raise ValueError("terms of a polynomial must be one or more, got none")
+        taken = next((name for name in names if name in (*self.__struct_fields__, *_SYMBOLS)), None)
+        if taken:
+            raise ValueError(f"a term cannot be named {taken!r}, which the rule uses itself; choose another name")
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
             raise ValueError(f"terms must have names of their own, got {twice!r} twice")

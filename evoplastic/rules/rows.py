@@ -113,8 +113,8 @@ ROWS = (
         {"u": Coefficient(0.1), "c": Coefficient(0.0)},
         (Term(("u",), trace=1), Term(("c",), trace=1, gated=False)),
         Account(
-            "P <- clip(P + (u m + c) E);  E <- (1 - k) E + k x y",
-            r"P \leftarrow \mathrm{clip}(P + (u\, m + c)\, E), \qquad E \leftarrow (1 - k) E + k\, x y",
+            "E <- (1 - k) E + k x y;  P <- clip(P + (u m + c) E)",
+            r"E \leftarrow (1 - k) E + k\, x y, \qquad P \leftarrow \mathrm{clip}(P + (u\, m + c)\, E)",
             _ALL | _E,
             ("trace",),
             (_BACKPROPAMINE,),
@@ -166,8 +166,8 @@ ROWS = (
         {"eta": Coefficient(0.1)},
         (Term(("eta",), trace=1),),
         Account(
-            "P <- clip(P + eta m E);  E <- (1 - k) E + k x y",
-            r"P \leftarrow \mathrm{clip}(P + \eta\, m\, E), \qquad E \leftarrow (1 - k) E + k\, x y",
+            "E <- (1 - k) E + k x y;  P <- clip(P + eta m E)",
+            r"E \leftarrow (1 - k) E + k\, x y, \qquad P \leftarrow \mathrm{clip}(P + \eta\, m\, E)",
             _ALL | _E,
             ("trace",),
             (_BACKPROPAMINE,),

@@ -17,7 +17,7 @@ from evoplastic.vectors import LANES
 
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
-Milliseconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]  # of a time constant: bounded, so that a genome's is
+Milliseconds = Annotated[float, msgspec.Meta(gt=0, le=1e5)]  # of a time constant: bounded, so that a genome's is
 Trials = Annotated[int, msgspec.Meta(ge=0)]
 
 _ZERO = np.float32(0.0)

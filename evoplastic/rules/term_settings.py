@@ -18,7 +18,7 @@ from evoplastic.errors import UserError
 from evoplastic.jit import pack
 from evoplastic.plugins import plugged
 from evoplastic.rules.contract import Account, Around, RuleSettings, channel_number
-from evoplastic.rules.terms import UNGATED, Terms
+from evoplastic.rules.terms import MOST_POWER, UNGATED, Terms
 from evoplastic.vectors import LANES
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -135,6 +135,7 @@ class RowSettings(TermSettings, frozen=True, kw_only=True):
 
 def settings_of(row: Row) -> type[RowSettings]:
     """Return the settings of a run file for a row: its coefficients are fields, its name the type."""
+    _check(row)
     gated, traced = any(term.gated for term in row.terms), any(term.trace for term in row.terms)
     needed: list[tuple[str, Any, Any, bool]] = [
         ("channel", str, "", gated),
@@ -162,6 +163,16 @@ def settings_of(row: Row) -> type[RowSettings]:
         kw_only=True,
         tag=row.name,
     )
+
+
+def _check(row: Row) -> None:
+    """Raise ValueError for a row that means nothing."""
+    for term in row.terms:
+        powers, known = (term.pre, term.post, term.weight), list(row.coefficients)
+        if not set(term.of) <= set(known):
+            raise ValueError(f"row {row.name!r}: a term's coefficients must be some of {known}, got {term.of}")
+        if term.trace not in (0, 1) or (term.trace and any(powers)) or not all(0 <= p <= MOST_POWER for p in powers):
+            raise ValueError(f"row {row.name!r}: a term has a trace or powers from 0 to {MOST_POWER}, got {term}")
 
 
 def _of_row(name: str, values: dict[str, Any]) -> RowSettings:

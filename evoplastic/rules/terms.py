@@ -1,7 +1,7 @@
 """Rules that are sums of terms: one compiled type for every rule whose change is a polynomial of local quantities.
 
-    P <- clip(P + sum over terms of c * m * x^a * y^b * P^d * E^e, -bound, +bound)         [pre, post]
-    E <- (1 - k) E + k x y,  k = dt / trace_tau, every step; only where a term has e = 1
+    E <- (1 - k) E + k x y,  k = dt / trace_tau, every step; only where a term has e = 1   [pre, post]
+    P <- clip(P + sum over terms of c * m * x^a * y^b * P^d * E^e, -bound, +bound)         with this step's E
     x  = what the sending unit sent in the step before, y = what the receiving unit sends now
     x, y less their running means, u <- u + (dt / mean_tau) (x - u), where the rule is centered
 

@@ -120,15 +120,18 @@ class TogetherSettings(RuleSettings, frozen=True, kw_only=True, tag="together"):
                 )
 
 
-def together_of(rules: Mapping[str, type[RuleSettings]]) -> type[TogetherSettings]:
-    """Return the settings of a run file whose parts are some of these rules."""
+def together_of(rules: Mapping[str, type[RuleSettings]], module: str) -> type[TogetherSettings]:
+    """Return the settings of a run file whose parts are some of these rules.
+
+    `module` holds them as TogetherSettings.
+    """
     part: Any = Union[tuple(rules.values())]  # noqa: UP007
     return msgspec.defstruct(
         "TogetherSettings",
         [("parts", dict[str, part])],
         bases=(TogetherSettings,),
         namespace={"__doc__": TogetherSettings.__doc__},
-        module=__name__,
+        module=module,
         frozen=True,
         kw_only=True,
         tag="together",

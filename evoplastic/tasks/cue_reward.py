@@ -26,12 +26,11 @@ import numpy as np
 from evoplastic.jit import kernel
 from evoplastic.modulation.contract import Outcome
 from evoplastic.random import CODES, FEEDBACK, STIMULI, below, philox
-from evoplastic.tasks.contract import CORRECT, LOSS, Levels, Units, age_at
+from evoplastic.tasks.contract import CORRECT, LOSS, Levels, Units
 
 _ZERO = np.float32(0.0)
 _HALF = np.float32(0.5)
 _ONE = np.float32(1.0)
-_TWO = np.float32(2.0)
 _BLOCK_SHIFT = np.uint64(32)
 TARGET = 0  # the number of the target among a life's cues
 
@@ -58,7 +57,7 @@ class CueReward(NamedTuple):
     feedback_steps: int
     block_trials: int
     newborn_blocks: int  # 1: each block starts from newborn weights
-    shuffled: int  # 1: feedback is that of a random earlier trial since birth (arm and lesion)
+    shuffled: int  # 1: feedback is a coin (arm and lesion)
     reset_activity: int  # 1: activity goes to rest before each trial (arm and lesion)
 
     def steps_per_trial(task):
@@ -89,10 +88,8 @@ class CueReward(NamedTuple):
         second += 1 if second >= first else 0
         start = task.blanks + 3 - shown
         reward = _ZERO
-        age = age_at(task, trial)
-        if task.shuffled and age > 0:
-            earlier = trial - age + below(philox(key, FEEDBACK, np.uint64(trial))[0], age)
-            reward = _TWO * scores[earlier, CORRECT] - _ONE
+        if task.shuffled:  # a coin: an earlier trial's would be the truth itself at the start
+            reward = _ONE if below(philox(key, FEEDBACK, np.uint64(trial))[0], 2) else -_ONE
         codes = codes_of(task, key, trial // task.block_trials)
         right = _ONE if early == TARGET or late == TARGET else -_ONE
         slots = start + min(first, second), start + max(first, second)

@@ -32,7 +32,7 @@ class CueRewardSettings(SingleTask, frozen=True, kw_only=True, tag="cue_reward")
     feedback_steps: Steps = 1
     trials: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 30  # per task: per set of cues
     newborn_tasks: bool = False  # each block of a life starts from newborn weights
-    shuffled: bool = False  # feedback is that of a random earlier trial: an arm
+    shuffled: bool = False  # feedback is a coin: an arm
     levels: LevelSettings = LevelSettings(stimulus=1.0, feedback=1.0, echo=1.0, bias=1.0)
     observer: float | None = None  # accuracy of the ideal observer, filled in when a run file is read
 
@@ -67,7 +67,7 @@ class CueRewardSettings(SingleTask, frozen=True, kw_only=True, tag="cue_reward")
 
     @property
     def told(self) -> str:
-        return "whether an answer some trials ago was right" if self.shuffled else "whether each answer was right"
+        return "a coin" if self.shuffled else "whether each answer was right"
 
     @property
     def kinds_told(self) -> str:
