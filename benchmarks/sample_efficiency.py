@@ -4,8 +4,8 @@
 
 AND and NAND, the validation fold, are withheld. A run ends when the training accuracy of its population, averaged over
 its last WINDOW lifetimes, reaches TARGET, or at the arm's cap; a run that ends at its cap is censored and counts as
-"more than the cap" in the median. Lifetimes are lined up in runs/sample-efficiency.jsonl; those that are there are not
-lived again. --report only writes benchmarks/SAMPLE_EFFICIENCY.md from them.
+"more than the cap" in the median. What was lived is lined up in benchmarks/sample_efficiency.jsonl and not lived
+again. --report only writes benchmarks/SAMPLE_EFFICIENCY.md from them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from evoplastic.jit import source_hash
 
 TARGET, WINDOW = 0.90, 2_000
 FOLD = "problem.task.withheld=['and']"
-LIVED = Path("runs/sample-efficiency.jsonl")
+LIVED = Path(__file__).with_suffix(".jsonl")
 RESULTS = Path(__file__).with_name("SAMPLE_EFFICIENCY.md")
 
 PUBLISHED = {
@@ -108,7 +108,6 @@ def main() -> None:
         for seed in range(first, last + 1):
             if (name, seed) not in done:
                 run = live(name, seed, options.workers)
-                LIVED.parent.mkdir(exist_ok=True)
                 with LIVED.open("a", encoding="utf-8") as lines:
                     lines.write(json.dumps(vars(run)) + "\n")
                 print(run, flush=True)
@@ -178,7 +177,14 @@ What differs between the two settings:
 {NOTES}"""
 
 
-NOTES = ""
+NOTES = """The published settings are given up at four times the median of the quick ones. Where an arm has fewer \
+seeds than ten, the rest was not lived.
+
+Learning training tasks sooner is not learning new ones. One seed on the report fold (DMS and DNMS withheld), 7,680 \
+lifetimes: the quick settings reach .97 on training tasks and .66 on the withheld pair, from .90 and .61 at generation \
+0; the constants of the published program, population 64, reach .84 and .79, from .63 and .51. So the preset \
+`quickstart` keeps the published constants until more seeds say which is right.
+"""
 
 
 def _row(name: str, runs: Sequence[Lived], quick: float) -> str:

@@ -198,7 +198,9 @@ class _Lifetime:
 
 def _over_synapses(struct: Any, network: Any) -> list[Any]:
     """Return the arrays of a struct that have a number for every synapse of the network."""
-    return [array for array in struct if np.ndim(array) > 1 and array.size >= network.innate.size]
+    arrays = [array for array in struct if isinstance(array, np.ndarray)]
+    nested = [array for part in struct if isinstance(part, tuple) for array in _over_synapses(part, network)]
+    return [array for array in arrays if array.ndim > 1 and array.size >= network.innate.size] + nested
 
 
 def _generation(config: RunConfig) -> dict[str, Any]:
