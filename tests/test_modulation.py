@@ -215,6 +215,24 @@ def test_a_value_unit_stands_before_the_responses_and_is_born_without_input():
     assert not layout.unpack(layout.initial())["innate"][:, 14].any()
 
 
+def test_inputs_of_units_that_are_born_unplastic_start_with_a_gain_of_zero_and_may_evolve():
+    network = LeakySettings(units=15, born_unplastic=("modulator",))
+    layout = GenomeLayout(network.blocks(BlockSettings(spread=1.0), BlockSettings(initial=0.5)), 0)
+    gain, modulators = layout.unpack(layout.initial())["gain"], list(network.places()["modulator"])
+    assert not gain[:, modulators].any()
+    assert (np.delete(gain, modulators, axis=1) == 0.5).all()
+    assert layout.size == 2 * 15 * 15
+
+
+def test_stimulus_weights_and_units_born_unplastic_go_together():
+    network = LeakySettings(units=15, stimulus_weights=1.0, born_unplastic=("response",))
+    layout = GenomeLayout(network.blocks(BlockSettings(spread=1.0), BlockSettings(initial=0.5)), 0)
+    gain, places = layout.unpack(layout.initial())["gain"], network.places()
+    assert not gain[list(places["stimulus"])].any()
+    assert not gain[:, list(places["response"])].any()
+    assert (gain[places["bias"].start :, places["hidden"].start : places["modulator"].stop] == 0.5).all()
+
+
 @pytest.mark.parametrize("units", [0, 2])
 def test_modulation_by_one_unit_of_a_role_wants_just_one(units):
     places = {"modulator": range(units), "value": range(units)}

@@ -199,6 +199,13 @@ def test_network_controlled_constants_are_the_published_ones():
         assert (problem.rule.trace_tau_ms, problem.rule.quiet_trials) == (1000.0, 19)
 
 
+def test_a_gated_network_is_born_without_a_third_factor_and_without_a_way_to_it():
+    layout = Search.of(read_config("icml2023-small-network-gated")).problem.layout
+    values = layout.unpack(layout.initial())
+    assert not values["innate"][:, 66:68].any()
+    assert not values["gain"][:, 66:68].any()
+
+
 # ---- sizes, folds, arms
 
 

@@ -29,6 +29,8 @@ from evoplastic.polynomials import tanh
 from evoplastic.random import Purpose, philox, stream_key, unit
 from evoplastic.vectors import LANES, add_product
 
+FreeRole = Literal["hidden", "modulator", "value", "response"]
+
 _SILENT = np.float32(0.0)
 _INPUTS = 1  # names the key of input weights; those of blocks have two parts
 
@@ -45,6 +47,7 @@ class LeakySettings(
     responses: Literal["logistic", "tanh"] = "logistic"  # outputs in (0, 1), or in (-1, 1) as of all other units
     stimulus_weights: Annotated[float, msgspec.Meta(ge=0)] | None = None  # half range of input weights; None: as all
     roles: RoleSettings = RoleSettings()
+    born_unplastic: tuple[FreeRole, ...] = ()  # roles of units whose inputs start with a gain of 0
 
     def __post_init__(self) -> None:
         place(self.roles, self.units)
@@ -60,8 +63,8 @@ class LeakySettings(
 
         The spread of innate weights is per sqrt(N), so that it means the same in a larger network. Clamped, modulatory
         and value units start without input. With `stimulus_weights` a, weights from stimulus units are drawn evenly
-        from [-a, a] instead, and start with a gain of 0; they need a gene for each synapse. All projections onto
-        clamped units share a gene, since they reach nothing.
+        from [-a, a] instead, and start with a gain of 0; they need a gene for each synapse. So do inputs of units whose
+        role is in `born_unplastic`. All projections onto clamped units share a gene, since they reach nothing.
         """
         places = self.places()
         shape = (self.units, self.units)
@@ -70,8 +73,13 @@ class LeakySettings(
             born[:, list(places[role])] = False
         innate = msgspec.structs.replace(innate, spread=innate.spread / math.sqrt(self.units))
         of_innate, of_gain = (_genes(block.sharing, places) for block in (innate, gain))
+        plastic = np.ones(shape, bool)
+        plastic[:, [unit for role in self.born_unplastic for unit in places[role]]] = False
         if self.stimulus_weights is None:
-            return Block("innate", shape, of_innate, innate, born), Block("gain", shape, of_gain, gain, None)
+            return (
+                Block("innate", shape, of_innate, innate, born),
+                Block("gain", shape, of_gain, gain, plastic if self.born_unplastic else None),
+            )
         for name, block in (("innate", innate), ("gain", gain)):
             if block.sharing != "synapse" or block.bounds or block.floor is not None:
                 raise UserError(
@@ -82,7 +90,7 @@ class LeakySettings(
         inputs[list(places["stimulus"])] = True
         return (
             InnateBlock("innate", shape, of_innate, innate, born, inputs & born, self.stimulus_weights),
-            Block("gain", shape, of_gain, gain, ~inputs),
+            Block("gain", shape, of_gain, gain, plastic & ~inputs),
         )
 
     def build(self, innate: NDArray, gain: NDArray) -> Leaky:
