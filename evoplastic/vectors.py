@@ -4,7 +4,7 @@ A compiler keeps the running sums of `drive[post] += rate * weights[pre, post]` 
 the arrays do not overlap, and then waits for its own stores; here they stay in registers: .18 us instead of .37 us
 for 70 units. A transpose it does element by element; here it goes tile by tile. Multiply, then add, in the plain
 loop's order: the bits are the plain loop's on every CPU, since where registers are narrower LLVM splits the lanes.
-All is float32 and contiguous, and widths W must be multiples of LANES. `rules.writing` has loops like these.
+All is float32 and contiguous, and widths W must be multiples of LANES.
 """
 
 from __future__ import annotations

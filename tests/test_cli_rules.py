@@ -50,6 +50,12 @@ def test_a_rule_is_shown_with_equation_parameters_and_references(main):
     assert ["remembers:", "trace"] in rows and ["Miconi", "2023"] in rows
 
 
+def test_a_trace_of_a_trial_is_shown_without_decay():
+    running, trial = (RULES["node_perturbation"](trace=trace).describe() for trace in ("running", "trial"))
+    assert "E <- (1 - dt / trace_tau)" in running.equation and "0 when a trial begins" not in running.equation
+    assert "dt" not in trial.equation and trial.equation.endswith("E <- E + x xi, 0 when a trial begins")
+
+
 @pytest.mark.parametrize("name", RULES)
 def test_json_has_the_stated_keys(main, name):
     said = main("rules", "show", name, "--json")

@@ -1,7 +1,7 @@
 """The generation loop: what it records, what changes no bit of it, and when it gives up."""
 
+import dataclasses
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -236,23 +236,44 @@ def test_genomes_that_overflow_diverge_and_say_so():
     search = Search.of(tiny("problem.task.levels.feedback=1e12", "problem.genome.innate.spread=1e12"))
     poisoned = Fixed(np.full((1, search.problem.layout.size), np.nan))
     assert np.isnan(search.problem.score(poisoned.genotype(0), search.problem.training_life(0, 0))[FITNESS])
-    search = SimpleNamespace(config=search.config, problem=search.problem, strategy=Broken(search.strategy))
     with pytest.raises(Diverged, match="4 of 4"):
-        next(evolve(search, Threads(search.problem, 1), search.strategy.start))
+        next(evolve(broken(search, range(4)), Threads(search.problem, 1)))
+
+
+def test_lifetimes_whose_activity_is_not_a_number_are_counted_and_the_run_goes_on():
+    search = broken(Search.of(tiny(generations=3)), [2])
+    run = list(evolve(search, Threads(search.problem, 1)))
+    assert [record.metrics["training"]["failed"] for record in run] == [1, 1, 1]
+    assert all(np.isfinite(record.state.center).all() and record.best.member != 2 for record in run)
+    assert not np.array_equal(run[0].state.center, run[-1].state.center)
+
+
+def broken(search, members):
+    """Return the search with members whose genes, and so whose activity, are not numbers."""
+    return dataclasses.replace(search, strategy=Broken(search.strategy, members))
 
 
 class Broken:
-    """A strategy whose members are not numbers."""
+    def __init__(self, strategy, members):
+        self._strategy, self._members = strategy, members
 
-    def __init__(self, strategy):
-        self._strategy = strategy
-        self.start = strategy.initial(np.zeros(strategy.space.size))
+    def __getattr__(self, name):
+        return getattr(self._strategy, name)
 
     def ask(self, state):
-        candidates = self._strategy.ask(state)
-        return SimpleNamespace(
-            population=candidates.population,
-            lives=1,
-            pair=candidates.pair,
-            genotype=lambda member: np.full_like(candidates.center, np.nan),
-        )
+        return BrokenCandidates(self._strategy.ask(state), self._members)
+
+    def tell(self, state, candidates, fitness):
+        return self._strategy.tell(state, candidates.whole, fitness)
+
+
+class BrokenCandidates:
+    def __init__(self, whole, members):
+        self.whole, self._members = whole, members
+
+    def __getattr__(self, name):
+        return getattr(self.whole, name)
+
+    def genotype(self, member):
+        genes = self.whole.genotype(member)
+        return np.full_like(genes, np.nan) if member in self._members else genes

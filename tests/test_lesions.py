@@ -116,6 +116,15 @@ def test_uniform_gains_are_the_mean():
     np.testing.assert_array_equal(after("gains_uniform")["gain"], values_and_context()[0]["gain"].mean())
 
 
+def test_uniform_gains_leave_inputs_unplastic_that_are_born_so():
+    problem = tiny("problem.network.born_unplastic=['response']")
+    body = problem.body(problem.layout.initial() + 0.25, address(problem, "gains_uniform"))
+    gain, responses = body.network.gain, list(problem.settings.network.places()["response"])
+    units = problem.settings.network.units
+    assert (gain[:, responses] == 0.25).all()
+    assert (np.delete(gain[:, :units], responses, axis=1) == 0.75).all()
+
+
 def test_without_plasticity_every_gain_is_0():
     assert not after("plasticity_off")["gain"].any()
 

@@ -7,13 +7,14 @@ from driven import Driven
 
 from evoplastic.errors import UserError
 from evoplastic.jit import kernel
+from evoplastic.numbers import SMALLEST
 from evoplastic.problems.lifetimes import LifetimesSettings
 from evoplastic.rules import RULES
 from evoplastic.rules.coefficients import CoefficientSettings, coefficient_blocks
 from evoplastic.rules.polynomial import PolynomialSettings
 from evoplastic.rules.rows import ROWS
 from evoplastic.rules.term_settings import Coefficient, Term, settings_of
-from evoplastic.rules.writing import follow, write_constant, write_linear, write_traced
+from evoplastic.rules.terms import follow, write_constant, write_linear, write_traced
 from evoplastic.vectors import Changing, add_product
 
 UNITS, STEPS, DT = 11, 60, 20.0
@@ -403,45 +404,36 @@ def test_a_silent_sender_changes_nothing_where_x_stands_in_every_term(name):
 # ---- rows in lanes
 
 
-@kernel
-def _followed(matrix, sent, row, share):
-    follow(matrix, sent, row, share)
-
-
-@kernel
-def _constant(matrix, sent, sums, bound, resting):
-    write_constant(matrix, sent, sums, bound, resting)
-
-
-@kernel
-def _linear(matrix, sent, sums, bound, resting):
-    write_linear(matrix, sent, sums, bound, resting)
-
-
-@kernel
-def _traced(matrix, trace, row, bound):
-    write_traced(matrix, trace, row, bound)
+def flushed(values):
+    return np.where(np.abs(values) < SMALLEST, np.float32(0.0), values)
 
 
 @pytest.mark.parametrize("width", [8, 24, 80])
 @pytest.mark.parametrize("resting", [False, True])
-def test_rows_written_in_lanes_are_those_of_numpy_bit_for_bit(width, resting):
+def test_weights_are_written_as_numpy_would_bit_for_bit(width, resting):
     rng = np.random.default_rng(width)
     units, bound = width - 3, np.float32(0.9)
     matrix, trace, sums = (rng.normal(size=(n, width)).astype(np.float32) for n in (units, units, 4))
     matrix[0, :4], sums[:, :4], trace[0, :4] = 1e-16, 0.0, 0.0  # to be flushed
     matrix[1, :4] = np.nan
     sent = np.where(rng.random(width) < 0.3, 0, rng.normal(size=width)).astype(np.float32)
-    for compiled, plain, arguments in (
-        (_followed, follow, (sent, sums[0], np.float32(0.3))),
-        (_constant, write_constant, (sent, sums, bound, resting)),
-        (_linear, write_linear, (sent, sums, bound, resting)),
-        (_traced, write_traced, (trace, sums[0], bound)),
+    x, share = sent[:units, None], np.float32(0.3)
+
+    def clipped(added):
+        written = flushed(np.clip(matrix + added, -bound, bound))
+        return written if resting else np.where(x == 0, matrix, written)
+
+    constant = sums[0] + x * sums[1]
+    followed = flushed(matrix - share * matrix + (share * x) * sums[0])
+    for write, arguments, expected in (
+        (follow, (sent, sums[0], share), followed),
+        (write_constant, (sent, sums, bound, resting), clipped(constant)),
+        (write_linear, (sent, sums, bound, resting), clipped(constant + (sums[2] + x * sums[3]) * matrix)),
+        (write_traced, (trace, sums[0], bound), flushed(np.clip(matrix + sums[0] * trace, -bound, bound))),
     ):
-        ours, theirs = matrix.copy(), matrix.copy()
-        compiled(ours, *arguments)
-        plain(theirs, *arguments)
-        np.testing.assert_array_equal(ours, theirs)
+        ours = matrix.copy()
+        write(ours, *arguments)
+        np.testing.assert_array_equal(ours, expected)
         assert not np.array_equal(ours, matrix, equal_nan=True)
 
 

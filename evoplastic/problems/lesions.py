@@ -47,7 +47,10 @@ def _plasticity_off(values: Values, context: Context) -> Values:
 
 
 def _gains_uniform(values: Values, context: Context) -> Values:
-    return values | {"gain": np.full_like(values["gain"], values["gain"].mean())}
+    """Give synapses the mean of their gains, but not those that alone are born with a gain of 0: they are inputs."""
+    born = context.initial["gain"] != 0.0
+    plastic = born if born.any() else ~born
+    return values | {"gain": np.where(plastic, values["gain"][plastic].mean(), values["gain"])}
 
 
 def _gains_shuffled(values: Values, context: Context) -> Values:
@@ -89,8 +92,10 @@ def _activity_reset(body: Body) -> Body:
 
 LESIONS = {
     INTACT: Lesion("the genome as it is"),
-    PLASTICITY_OFF: Lesion("all gains 0: plastic weights have no effect", values=_plasticity_off),
-    "gains_uniform": Lesion("all gains their mean", values=_gains_uniform),
+    PLASTICITY_OFF: Lesion(
+        "all gains 0: plastic weights do nothing, adapting thresholds go on", values=_plasticity_off
+    ),
+    "gains_uniform": Lesion("gains of all synapses that are born plastic their mean", values=_gains_uniform),
     "gains_shuffled": Lesion("gains shuffled within each projection, signs kept", values=_gains_shuffled),
     "weights_shuffled": Lesion("innate weights shuffled over all synapses", values=_weights_shuffled),
     "initial_weights": Lesion("innate weights as first drawn from the seed, evolved gains", values=_initial_weights),

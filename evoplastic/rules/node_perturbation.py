@@ -85,6 +85,15 @@ class NodePerturbationSettings(RuleSettings, frozen=True, kw_only=True, tag="nod
             )
         )
 
+    def describe(self) -> Account:
+        """Return the account with the trace that the settings name."""
+        if self.trace == "running":
+            return self.account
+        return self.account._replace(
+            equation="P <- P + clip(eta m E, -clip, clip);  E <- E + x xi, 0 when a trial begins",
+            latex=r"P \leftarrow P + \mathrm{clip}(\eta\, m\, E), \qquad E \leftarrow E + x\, \xi",
+        )
+
     def marks(self, trials: int) -> dict[int, str]:
         return {self.burn_in_trials: "plasticity starts", trials - self.quiet_trials: "noise off"}
 

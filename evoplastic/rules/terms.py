@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from evoplastic.jit import kernel
 from evoplastic.numbers import flush
-from evoplastic.rules.writing import follow, write_constant, write_linear, write_traced
 
 PRE, POST, WEIGHT, TRACE, CHANNEL = range(5)  # columns of `powers`; CHANNEL names the third factor
 UNGATED = -1  # the channel of a term without a third factor
@@ -177,6 +176,47 @@ def add_terms(rule, state, plastic, modulators):
                 add_term(change, scale, row_of(rule, term, pre), sends, row, rule.powers[term, WEIGHT])
         for post in range(row.shape[0]):
             row[post] = within(row[post] + change[post], rule.bound)
+
+
+@kernel
+def follow(trace, sent, sends, share):
+    """E <- (1 - share) E + share x y."""
+    for pre in range(trace.shape[0]):
+        row, x = trace[pre], share * sent[pre]
+        for post in range(row.shape[0]):
+            row[post] = flush(row[post] - share * row[post] + x * sends[post])
+
+
+@kernel
+def write_constant(plastic, sent, sums, bound, resting):
+    """P <- clip(P + sums[0] + x sums[1])."""
+    base, slope = sums[0], sums[1]
+    for pre in range(plastic.shape[0]):
+        row, x = plastic[pre], sent[pre]
+        if resting or x != _ZERO:
+            for post in range(row.shape[0]):
+                row[post] = within(row[post] + (base[post] + x * slope[post]), bound)
+
+
+@kernel
+def write_linear(plastic, sent, sums, bound, resting):
+    """P <- clip(P + sums[0] + x sums[1] + (sums[2] + x sums[3]) P)."""
+    base, slope, kept, kept_slope = sums[0], sums[1], sums[2], sums[3]
+    for pre in range(plastic.shape[0]):
+        row, x = plastic[pre], sent[pre]
+        if resting or x != _ZERO:
+            for post in range(row.shape[0]):
+                added = base[post] + x * slope[post] + (kept[post] + x * kept_slope[post]) * row[post]
+                row[post] = within(row[post] + added, bound)
+
+
+@kernel
+def write_traced(plastic, trace, share, bound):
+    """P <- clip(P + share E)."""
+    for pre in range(plastic.shape[0]):
+        row, along = plastic[pre], trace[pre]
+        for post in range(row.shape[0]):
+            row[post] = within(row[post] + share[post] * along[post], bound)
 
 
 @kernel
