@@ -201,8 +201,8 @@ def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def _apply_override(raw: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
-    keys = path.strip().split(".")
-    if not equals or not all(keys):
+    keys = _keys(path)
+    if not equals or not keys:
         raise UserError(f"--set must look like strategy.sigma=0.02, got {override!r}")
     try:
         parsed = tomllib.loads(f"value = {text.strip()}")
@@ -212,6 +212,19 @@ def _apply_override(raw: dict[str, Any], override: str) -> None:
     for key in reversed(keys):
         over = {key: over}
     raw.update(_merged(raw, over))
+
+
+def _keys(path: str) -> list[str]:
+    """Return the keys of a path as TOML reads it, `a."b.c"` being two; none if it is no path."""
+    try:
+        below: Any = tomllib.loads(f"{path} = 0")
+    except (ValueError, RecursionError):
+        return []
+    keys = []
+    while isinstance(below, dict) and len(below) == 1:
+        ((key, below),) = below.items()
+        keys.append(key)
+    return keys
 
 
 def _without_none(value: Any) -> Any:

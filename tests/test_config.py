@@ -127,6 +127,12 @@ def test_set_takes_values_bare_words_and_tables(override, keys, value):
     assert found == value and type(found) is type(value)
 
 
+def test_set_reaches_a_key_with_a_dot_in_it_by_quotes():
+    rule = "problem.rule={type='together', parts={hebb={type='hebbian'}}}"
+    found = read(rule, 'problem.genome.rule."hebb.eta".initial=3')
+    assert found.problem.genome.rule["hebb.eta"].initial == 3.0
+
+
 def test_the_last_set_wins_and_options_win_over_it():
     config = read("seed=1", "seed=2", "generations=9", generations=3, seed=None)
     assert (config.seed, config.generations) == (2, 3)
