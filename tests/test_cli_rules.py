@@ -143,7 +143,7 @@ def test_a_plugin_s_rule_is_shown_as_one():
     assert (rule["name"], rule["source"], rule["state"]) == ("peak", "plugin", ["trace"])
 
 
-@pytest.mark.parametrize("stem", ["row", "strategy"])
+@pytest.mark.parametrize("stem", ["modulation", "row", "strategy", "task"])
 def test_an_example_of_the_docs_passes_its_checks(stem):
     path = str(ROOT / "docs" / "examples" / "plugins" / f"{stem}.py")
     said = child(CHECK % ["check", path], NUMBA_DISABLE_JIT="1").splitlines()

@@ -230,8 +230,10 @@ def test_of_numba_s_message_the_line_that_tells_is_told(chosen):
 def test_a_manifest_records_name_and_hash_and_no_more(chosen):
     assert build_manifest([], "abc")["plugin"] is None
     chosen(RULE)
-    facts = deciding_facts(build_manifest([], "abc"))
-    assert facts["plugin"] == {"name": "mine.py", "sha256": plugins.plugin().digest}
+    manifest = build_manifest([], "abc")
+    assert manifest["plugin"] == {"name": "mine.py", "sha256": plugins.plugin().digest}
+    renamed = manifest | {"plugin": manifest["plugin"] | {"name": "yours.py"}}
+    assert deciding_facts(renamed) == deciding_facts(manifest), "its name decides nothing"
     assert "MineSettings" not in json.dumps(build_manifest([], "abc"))
 
 
