@@ -12,6 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from evoplastic.elites import rejudged
 from evoplastic.errors import UserError, nearest
 from evoplastic.evaluators.contract import Evaluator
@@ -20,6 +23,7 @@ from evoplastic.launch import Run, load_run
 
 CENTER, BEST, ELITE = "center", "best", "elite"
 WHICH = (CENTER, BEST, ELITE)
+GENERATION_0 = "generation_0"  # what evolution started from
 
 
 def find_genotype(text: str, runs: Path | None = None, warn: Callable[[str], None] = lambda warning: None) -> Genotype:
@@ -64,6 +68,16 @@ def genotype_of(run: Run, which: str = CENTER) -> Genotype:
         genes = run.elites.genes[judged["best"]]
     origin = {"run": name, "which": which, "generation": generation, "seed": run.config.seed}
     return Genotype.of(run.search.problem.layout, genes, {**origin, "scores": scores, "elites": judged})
+
+
+def genes_called(run: Run, name: str) -> NDArray[np.float64]:
+    """Return the genes (D,) of one of WHICH of a run, or those of generation 0; UserError where there are none such."""
+    if name == GENERATION_0:
+        return np.asarray(run.search.start().center)
+    if name not in WHICH:
+        known = [*WHICH, GENERATION_0]
+        raise UserError(f"genome {name!r} is unknown; choose one of {known}{nearest(name, known)}")
+    return genotype_of(run, name).genes
 
 
 def judge(run: Run, evaluator: Evaluator) -> dict[str, Any] | None:

@@ -135,7 +135,9 @@ def _encode(checkpoint: Checkpoint) -> dict[str, Array]:
         if name == "meta" or not _NAME.fullmatch(name):
             raise ValueError(f"a checkpoint's array cannot be named {name!r}")
         if little.dtype.str not in DTYPES:
-            raise ValueError(f"checkpoint array {name!r} must be float64, int64, uint64 or uint8, got {little.dtype}")
+            raise ValueError(
+                f"checkpoint array {name!r} must be float32, float64, int64, uint64 or uint8, got {little.dtype}"
+            )
         arrays[name] = little
     return dict(sorted(arrays.items()))
 

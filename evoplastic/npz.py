@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-DTYPES = ("<f8", "<i8", "<u8", "|u1")
+DTYPES = ("<f4", "<f8", "<i8", "<u8", "|u1")
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the zip format's first date; any fixed one keeps the bytes equal
 
 

@@ -30,6 +30,7 @@ class Purpose(IntEnum):
     RESTART = 7
     ELITES = 8
     TUNING = 9
+    RECORDING = 10
 
 
 def stream_key(run_seed: int, purpose: Purpose, *path: int) -> np.uint64:

@@ -11,6 +11,7 @@ import numpy as np
 from evoplastic.jit import kernel
 from evoplastic.modulation.contract import channels, every_step, memory, modulate
 from evoplastic.networks.contract import activate, express, finite, rest
+from evoplastic.recorders import Unseen, note_noise, note_step, note_trial
 from evoplastic.rules.contract import accumulate, begin_exploring, consolidate, continual, explore, newborn
 from evoplastic.tasks.contract import (
     COST,
@@ -38,6 +39,12 @@ def live(network, rule, modulation, task, key, plastic, scores):
     `plastic` (N, W) float32 [pre, post] the plastic weights at death. Activity that is not finite ends the life:
     the scores of that trial and all later ones are NaN.
     """
+    live_seen(network, rule, modulation, task, key, plastic, scores, Unseen(0))
+
+
+@kernel
+def live_seen(network, rule, modulation, task, key, plastic, scores, recorder):
+    """Run the lifetime that `live` runs, and tell `recorder` what happens."""
     steps = steps_per_trial(task)
     activity = rest(network)
     traces = newborn(rule, network, steps)
@@ -64,6 +71,7 @@ def live(network, rule, modulation, task, key, plastic, scores):
         cost = np.float32(0.0)
         for step in range(steps):
             explore(rule, traces, step, activity)
+            note_noise(recorder, trial, step, activity.noise)
             if stale:
                 activate(network, activity, Changing(network.innate, network.gain, plastic))
             else:
@@ -73,12 +81,15 @@ def live(network, rule, modulation, task, key, plastic, scores):
             if reads(task, step):
                 state = collect(task, state, step, activity.rates)
             fed = step == feedback_step(task)
-            if fed or restless:
+            acts = fed or restless
+            if acts:
                 cost += modulate(modulation, remembered, outcome(task, state), fed, activity.rates, modulators)
                 written = consolidate(rule, traces, age, network, activity, plastic, modulators)
                 if (written and not restless) or (stale and not written):
                     express(network, plastic, weights)
                 stale = written and restless
+            note_step(recorder, trial, step, activity.rates, modulators, acts, plastic)
+        note_trial(recorder, trial, outcome(task, state).kind, plastic)
         end_trial(task, state, scores[trial])
         scores[trial, COST] = cost
         if not finite(activity):

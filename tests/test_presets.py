@@ -208,6 +208,15 @@ def test_a_gated_network_is_born_without_a_third_factor_and_without_a_way_to_it(
 
 # ---- sizes, folds, arms
 
+QUICK_CONSTANTS = {  # those of benchmarks/sample_efficiency.py
+    "problem.rule.eta",
+    "problem.rule.clip",
+    "problem.rule.probability",
+    "problem.modulation.rate",
+    "problem.genome.innate.spread",
+    "strategy.optimizer.learning_rate",
+}
+
 
 def differing(name, base):
     """Return the dotted paths at which two presets' complete run files differ."""
@@ -229,6 +238,7 @@ def differing(name, base):
     [
         ("icml2023-small", "icml2023", {"strategy.population", "generations"}),
         ("icml2023-small-network-controlled", "icml2023-network-controlled", {"strategy.population", "generations"}),
+        ("icml2023-quick", "quickstart", QUICK_CONSTANTS | {"generations", "strategy.population", "validation.every"}),
         ("icml2023-small-gains-frozen", "icml2023-small", {"problem.genome.gain.evolve"}),
         ("icml2023-small-weights-frozen", "icml2023-small", {"problem.genome.innate.evolve"}),
         ("icml2023-small-gain-scalar", "icml2023-small", {"problem.genome.gain.sharing"}),

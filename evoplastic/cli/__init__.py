@@ -28,6 +28,7 @@ for command in (
     running.evaluate,
     members.replay,
     members.export,
+    members.record,
     groups.sweep,
     groups.compare,
     tuning.tune,

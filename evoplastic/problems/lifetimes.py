@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, NamedTuple, Union
 
 import msgspec
 import numpy as np
@@ -28,13 +28,14 @@ from evoplastic.problems.contract import INTACT, Life
 from evoplastic.problems.lesions import LESIONS, Body, Context
 from evoplastic.problems.lives import Lives
 from evoplastic.random import Purpose, stream_key
-from evoplastic.rollout import live
+from evoplastic.recorders import Recorder, Wanted, recorder_of
+from evoplastic.rollout import live, live_seen
 from evoplastic.rules import RULES
 from evoplastic.rules.coefficients import CoefficientSettings, coefficient_blocks, coefficients_in
 from evoplastic.rules.contract import Around, continual
 from evoplastic.rules.together import together_of
 from evoplastic.tasks import FAMILIES
-from evoplastic.tasks.contract import SCORE_COLUMNS
+from evoplastic.tasks.contract import SCORE_COLUMNS, feedback_step, steps_per_trial
 
 MOST_UNITS = 5_000  # an array over synapses then takes 200 MB
 SHORTEST_STEP_MS = 1e-3
@@ -116,6 +117,15 @@ class LifetimesSettings(
         return Lifetimes(self, seed)
 
 
+class Recorded(NamedTuple):
+    """What moved in a life, with the scores of its trials and the weights it was born with."""
+
+    recorder: Recorder
+    scores: NDArray[np.float32]  # (T, SCORE_COLUMNS)
+    innate: NDArray[np.float32]  # (N, N)
+    gain: NDArray[np.float32]  # (N, N)
+
+
 class Lifetimes(Lives[LifetimesSettings]):
     """A pure function of (settings, seed, genotype, life). See `problems.contract.Problem`."""
 
@@ -153,6 +163,25 @@ class Lifetimes(Lives[LifetimesSettings]):
         scores = np.zeros((len(names) * self.settings.task.trials, SCORE_COLUMNS), np.float32)
         live(*body, self.key(life), np.empty_like(body.network.innate), scores)
         return scores
+
+    def record(self, genotype: NDArray[np.float64], life: Life, wanted: Wanted) -> Recorded:
+        """Return what moves in a life and its scores: those of the very life that `score` lives."""
+        body, names = self.body(genotype, life), self.tasks_of(life)
+        units, steps = len(body.network.innate), steps_per_trial(body.task)
+        recorder = recorder_of(units, steps, self.channels, wanted)
+        scores = np.zeros((len(names) * self.settings.task.trials, SCORE_COLUMNS), np.float32)
+        live_seen(*body, self.key(life), np.empty_like(body.network.innate), scores, recorder)
+        lived = scores[wanted.first : wanted.first + wanted.trials]
+        return Recorded(recorder, lived, body.network.innate[:, :units], body.network.gain[:, :units])
+
+    def feedback_step(self, task: str) -> int:
+        """Return the step of a trial of this task at which feedback starts."""
+        return int(feedback_step(self.task_of([task])))
+
+    @property
+    def channels(self) -> int:
+        """How many third factors there are."""
+        return len(self.settings.modulation.channels)
 
     def body(self, genotype: NDArray[np.float64], life: Life, names: Sequence[str] | None = None) -> Body:
         """Return what lives: the developed genotype and the tasks of this life, after the life's lesion."""
