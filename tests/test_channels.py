@@ -146,7 +146,10 @@ def test_a_run_file_names_parts_and_the_rule_listens_by_name():
     config = parse_config(raw)
     built = config.problem.build(0)
     assert built.body(built.layout.initial(), built.training_life(0, 0)).rule.channel == 1
-    assert built.privileged.startswith("Third factor 'z': The rule is told the graded error")
+    assert built.privileged.startswith("Third factor 'a': The rule is told nothing from outside")
+    assert "'z'" not in built.privileged, "a third factor that the rule does not listen to tells it nothing"
+    raw["problem"]["rule"] |= {"channel": ""}
+    assert parse_config(raw).problem.build(0).privileged.startswith("Third factor 'z': The rule is told the graded")
     assert parse_config(msgspec.to_builtins(config)).problem.modulation == config.problem.modulation
 
 

@@ -10,7 +10,7 @@ their order. To the kernel the parts are nested pairs, so that each is reached b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, Union
 
 import msgspec
@@ -39,10 +39,7 @@ class ChannelsSettings(ModulationSettings, frozen=True, kw_only=True, tag="chann
     @property
     def channels(self) -> tuple[str, ...]:  # type: ignore[override]
         """Each part's name, or `part.channel` for the channels of a part with several."""
-        several = {name: part.channels for name, part in self.parts.items()}
-        return tuple(
-            name if len(inner) == 1 else f"{name}.{channel}" for name, inner in several.items() for channel in inner
-        )
+        return tuple(channel for name, part in self.parts.items() for channel in _channels_of(name, part))
 
     def takes(self) -> Mapping[str, int]:
         counts: Counter[str] = Counter()
@@ -65,9 +62,20 @@ class ChannelsSettings(ModulationSettings, frozen=True, kw_only=True, tag="chann
             last = Channels(part_built, last, 1.0)
         return pack(last)
 
+    def only(self, heard: Collection[str]) -> ChannelsSettings:
+        names = {self.channels[0] if name == "" else name for name in heard}
+        parts = {name: part for name, part in self.parts.items() if names & {name, *_channels_of(name, part)}}
+        return msgspec.structs.replace(self, parts=parts)
+
     def told(self, fed: str, kinds: str) -> str:
         """Return what the rule learns by each part, of a task that feeds back `fed` and whose types tell `kinds`."""
         return " ".join(f"Third factor {name!r}: {part.told(fed, kinds)}" for name, part in self.parts.items())
+
+
+def _channels_of(name: str, part: ModulationSettings) -> tuple[str, ...]:
+    """Return what the channels of a part are called."""
+    inner = part.channels
+    return (name,) if len(inner) == 1 else tuple(f"{name}.{channel}" for channel in inner)
 
 
 def channels_of(modulations: Mapping[str, type[ModulationSettings]], module: str) -> type[ChannelsSettings]:

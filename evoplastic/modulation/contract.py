@@ -8,7 +8,7 @@ Its settings build it, name its `channels`, and say what the rule learns by it a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import ClassVar, NamedTuple
 
 import msgspec
@@ -29,6 +29,10 @@ class ModulationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     def takes(self) -> Mapping[str, int]:
         """Return the roles of units that emit its third factors, each with how many; the network has just those."""
         return {}
+
+    def only(self, heard: Collection[str]) -> ModulationSettings:
+        """Return the modulation with those of its parts alone whose third factors are heard, "" being the first one."""
+        return self
 
     def told(self, fed: str, kinds: str) -> str:
         """Return in a sentence what the rule learns.

@@ -149,7 +149,8 @@ class Lifetimes(Lives[LifetimesSettings]):
         silent = min(getattr(rule, "burn_in_trials", 0) for rule in rules) >= self._oldest
         never = f" It never writes: burn_in_trials is not below the {self._oldest} trials of a life." if silent else ""
         if settings.rule.listens():
-            return str(settings.modulation.told(fed, settings.task.kinds_told)) + never
+            heard = settings.modulation.only(settings.rule.heard())
+            return str(heard.told(fed, settings.task.kinds_told)) + never
         return f"No third factor reaches the weights; the network's feedback units are told {fed}." + never
 
     @property

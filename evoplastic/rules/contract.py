@@ -71,9 +71,13 @@ class RuleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         """Return the settings that a coefficient belongs to, and what it is called there."""
         return self, name
 
+    def heard(self) -> frozenset[str]:
+        """Return the names of the third factors that decide what is written, "" standing for the first one."""
+        return frozenset([getattr(self, "channel", "")] if self.modulated else [])
+
     def listens(self) -> bool:
-        """Return whether a third factor decides what is written: `modulated`, or what the settings name."""
-        return self.modulated
+        """Return whether a third factor decides what is written."""
+        return bool(self.heard())
 
     def describe(self) -> Account:
         """Return what a reader should know of the rule with these settings: `account`, or that of what they name."""

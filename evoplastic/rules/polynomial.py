@@ -97,9 +97,6 @@ class PolynomialSettings(TermSettings, frozen=True, kw_only=True, tag="polynomia
             for term in self.terms
         )
 
-    def listens(self) -> bool:
-        return any(term.gated for term in self.terms)
-
     def describe(self) -> Account:
         """Return the account with the terms in their places."""
         plain = " + ".join(" ".join([term.name, *term.factors("{}", "{}^{}")]) for term in self.terms)

@@ -73,6 +73,9 @@ class TermSettings(RuleSettings, frozen=True, kw_only=True):
         """Return the terms of the sum."""
         raise NotImplementedError
 
+    def heard(self) -> frozenset[str]:
+        return frozenset(term.channel or getattr(self, "channel", "") for term in self.summands() if term.gated)
+
     def build(self, around: Around, values: Mapping[str, NDArray[np.float64]]) -> Terms:
         """Return the packed rule, see `RuleSettings.build`."""
         terms, table = self.summands(), self._table(around.units, values)

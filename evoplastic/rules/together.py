@@ -83,8 +83,8 @@ class TogetherSettings(RuleSettings, frozen=True, kw_only=True, tag="together"):
         part, _, coefficient = name.partition(".")
         return self.parts[part].holder(coefficient)
 
-    def listens(self) -> bool:
-        return any(part.listens() for part in self.parts.values())
+    def heard(self) -> frozenset[str]:
+        return frozenset().union(*(part.heard() for part in self.parts.values()))
 
     def describe(self) -> Account:
         """Return the parts' accounts, in their order, as one; symbols are told for each part."""
