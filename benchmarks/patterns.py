@@ -16,16 +16,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from lived import made_by
 from numpy.typing import NDArray
 
 import evoplastic
 from evoplastic.config import read_config
 from evoplastic.evolution import Search
-from evoplastic.jit import source_hash
 from evoplastic.random import Purpose
 
 RESULTS = Path(__file__).with_name("PATTERNS.md")
-MACHINE, DATE = "2 shared virtual cores", "2026-11-21"
 EPISODES = 500
 COMPLETION = ("pattern-completion", "pattern-completion-fixed-weights", "pattern-completion-decay")
 REVERSAL = ("association-reversal", "association-reversal-no-negative-gains")
@@ -70,9 +69,9 @@ def _opening() -> list[str]:
     return [
         "# Pattern completion, association, reversal",
         "",
-        f"Made by `python benchmarks/patterns.py` on {DATE}, {MACHINE}, sources {source_hash()}. Every arm is a preset "
-        f"that is evolved from each seed; then its center lives {EPISODES} fresh episodes. Median (lowest to highest) "
-        "of the seeds; seconds of one core, evolution and episodes together.",
+        f"{made_by('patterns.py')} Every arm is a preset that is evolved from each seed; then its center lives "
+        f"{EPISODES} fresh episodes. Median (lowest to highest) of the seeds; seconds of one core, evolution and "
+        "episodes together.",
     ]
 
 
