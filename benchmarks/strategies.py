@@ -130,7 +130,8 @@ def fmin2(diagonal: bool, as_it_comes: bool = False) -> Callable[[Problem, int],
 CMA_FULL = (
     *reach(1e-8, sphere, ellipsoid, rosenbrock, genes=10),
     *reach(1e-8, sphere, genes=100),
-    *spend(20_000, ellipsoid, rosenbrock, genes=100, seeds=3),
+    *spend(20_000, ellipsoid, genes=100),
+    *spend(20_000, rosenbrock, genes=100, seeds=3),
     *spend(3_000, sphere, genes=1_000, seeds=3),
 )
 # Without correlations the end of Rosenbrock's bent valley is out of reach.
