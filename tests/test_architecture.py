@@ -28,7 +28,7 @@ ORDER = [  # each storey may use those before it
     {"evolution", "elites"},
     {"npz", "lines", "runs", "checkpoints", "lock", "genotypes", "recordings"},
     {"analysis"},
-    {"launch", "champions", "warm_start", "sweeps", "groups", "fleet", "tuning", "tuned"},
+    {"launch", "champions", "warm_start", "sweeps", "groups", "fleet", "tuning", "tuned", "sinks"},
     {"api", "cli", "__main__", "bench", "plan", "progress", "gym", "checks"},
 ]
 STOREY = {name: level for level, names in enumerate(ORDER) for name in names}
@@ -40,6 +40,7 @@ ONLY_IN = {
     "matplotlib": lambda part: part.startswith("analysis/"),
     "cma": lambda part: part.startswith("strategies/"),
     "gymnasium": lambda part: part.startswith("gym/"),
+    "tensorboardX": lambda part: part == "sinks.py",
     "pickle": lambda part: False,
     "cloudpickle": lambda part: False,
     "shelve": lambda part: False,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from evoplastic.cli import running
-from evoplastic.cli.options import Address, Backend, Generations, Grace, Json, Plugin, RunsDir, Set
+from evoplastic.cli.options import Address, Backend, Generations, Grace, Json, Plugin, RunsDir, Set, Track
 from evoplastic.errors import UserError
 from evoplastic.plugins import use_plugin
 
@@ -49,6 +49,7 @@ def sweep(
         int | None, typer.Option(min=1, help="Cells side by side; default: one per worker, at most one per core here.")
     ] = None,
     cell: CellNumber = None,
+    track: Track = None,
     runs_dir: RunsDir = None,
     as_json: Json = False,
 ) -> None:
@@ -59,7 +60,7 @@ def sweep(
     from evoplastic.runs import runs_dir as resolve_runs_dir
     from evoplastic.sweeps import Sweep, default_name, plan
 
-    how = How(backend, workers, address, generations, grace)
+    how = How(backend, workers, address, generations, grace, track)
     how.check()
     planned = plan(Sweep(sources, seeds, over or (), folds, set_ or (), generations))
     if cell is not None and cell >= len(planned):
@@ -104,19 +105,23 @@ class How(NamedTuple):
     address: str | None
     generations: int | None
     grace: float | None
+    track: str | None = None
 
     def check(self) -> None:
         """Raise UserError for what every single cell would refuse."""
         from evoplastic.evaluators import check_backend
         from evoplastic.evaluators.contract import Placement
+        from evoplastic.sinks import check_sink
 
         check_backend(self.backend, Placement(self.workers, self.address))
+        check_sink(self.track)
 
     def words(self, workers: int, address: str | None) -> list[str]:
         """Return the options of a cell that has so many workers, on the cluster at `address` if there is one."""
         words = ["--backend", self.backend, "--workers", str(workers)]
         words += ["--address", address] if address else []
         words += ["--grace", str(self.grace)] if self.grace is not None else []
+        words += ["--track", self.track] if self.track else []
         return words + (["--generations", str(self.generations)] if self.generations else [])
 
     @contextmanager
@@ -157,6 +162,7 @@ def _run_cell(group: Group, planned: Planned, how: How) -> None:
         workers=how.workers,
         address=how.address,
         grace=how.grace,
+        track=how.track,
         resume_if_exists=True,
         runs_dir=str(group.path),
     )

@@ -41,6 +41,10 @@ SkipPoison = Annotated[
     bool,
     typer.Option("--skip-poison", help="Rank a member that keeps killing its workers worst; the run is not exact."),
 ]
+Track = Annotated[
+    str | None,
+    typer.Option(metavar="SINK", help="Show scores elsewhere as they come: tensorboard. Changes nothing in the run."),
+]
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from evoplastic.cli.options import (
     RunsDir,
     Set,
     SkipPoison,
+    Track,
     Workers,
     names,
 )
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from evoplastic.analysis.evaluation import EvaluationRequest
     from evoplastic.config import RunConfig
     from evoplastic.evaluators.contract import Evaluator
+    from evoplastic.evolution import Record
     from evoplastic.genotypes import Genotype
     from evoplastic.launch import Run
     from evoplastic.runs import RunFolder
@@ -57,6 +59,7 @@ def run(
         bool, typer.Option("--resume-if-exists", help="Carry the run on if there is one; for job scripts.")
     ] = False,
     skip_poison: SkipPoison = False,
+    track: Track = None,
     no_evaluation: Annotated[bool, typer.Option("--no-evaluation", help="Evolve and no more.")] = False,
     from_: From = None,
     fresh: Fresh = None,
@@ -67,13 +70,16 @@ def run(
     use_plugin(plugin)
     if no_evaluation and as_json:
         raise UserError("--json tells the evaluation, which --no-evaluation leaves out; give one of the two")
-    session = open_session(backend, workers, address, grace, as_json, skip_poison)._replace(evaluates=not no_evaluation)
+    session = open_session(backend, workers, address, grace, as_json, skip_poison)
+    session = session._replace(evaluates=not no_evaluation, track=track)
     from evoplastic.config import read_config
     from evoplastic.evolution import Search
     from evoplastic.launch import default_name, start_run
     from evoplastic.runs import RunFolder
     from evoplastic.runs import runs_dir as resolve_runs_dir
+    from evoplastic.sinks import check_sink
 
+    check_sink(track)
     runs = resolve_runs_dir(runs_dir)
     config = read_config(source, set_ or (), seed=seed, generations=generations)
     if fresh is not None and from_ is None:
@@ -101,6 +107,7 @@ def resume(
     address: Address = None,
     grace: Grace = None,
     skip_poison: SkipPoison = False,
+    track: Track = None,
     runs_dir: RunsDir = None,
     exact: Annotated[bool, typer.Option("--exact", help="Refuse if code or library versions have changed.")] = False,
     break_lock: BreakLock = False,
@@ -108,10 +115,12 @@ def resume(
 ) -> None:
     """Carry on a run bit for bit from its newest checkpoint."""
     use_plugin(plugin)
-    session = open_session(backend, workers, address, grace, as_json, skip_poison)
+    session = open_session(backend, workers, address, grace, as_json, skip_poison)._replace(track=track)
     from evoplastic.runs import RunFolder
     from evoplastic.runs import runs_dir as resolve_runs_dir
+    from evoplastic.sinks import check_sink
 
+    check_sink(track)
     _resume(session, RunFolder.open(run, resolve_runs_dir(runs_dir)), generations, exact=exact, break_lock=break_lock)
 
 
@@ -214,13 +223,23 @@ def _evolve(session: Session, run: Run, evaluator: Evaluator) -> None:
     """Evolve to the end, then evaluate and draw; or stop on a signal, save, say how to go on, and exit."""
     from evoplastic.analysis.evaluation import EvaluationRequest
     from evoplastic.launch import carry_on
+    from evoplastic.sinks import tracking
 
-    session.screen.introduce(run)
-    with session.screen.progress(run) as watch:
-        ended = carry_on(run, evaluator, session.stop, watch, session.screen.warn if session.skip_poison else None)
+    screen = session.screen
+    screen.introduce(run)
+    with (
+        screen.progress(run) as show,
+        tracking(session.track, run.folder, run.state.generation, screen.warn) as tell,
+    ):
+
+        def watch(record: Record) -> None:
+            show(record)
+            tell(record.metrics)
+
+        ended = carry_on(run, evaluator, session.stop, watch, screen.warn if session.skip_poison else None)
     if not ended.finished:
-        session.screen.say(f"stopped at generation {ended.state.generation}; carry on with:")
-        session.screen.say(f"    evoplastic resume {ended.folder.path}{option()}")
+        screen.say(f"stopped at generation {ended.state.generation}; carry on with:")
+        screen.say(f"    evoplastic resume {ended.folder.path}{option()}")
         raise typer.Exit(INTERRUPTED)
     if not session.evaluates:
         return

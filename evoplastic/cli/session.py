@@ -25,6 +25,7 @@ class Session(NamedTuple):
     as_json: bool
     out: TextIO
     evaluates: bool = True
+    track: str | None = None
 
     @contextmanager
     def evaluator(self, search: Search) -> Iterator[Evaluator]:
