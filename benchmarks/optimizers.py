@@ -78,8 +78,8 @@ def report(tunings: Mapping[str, Mapping[str, Any]], arms: Mapping[str, Arm], ru
             *by_seed,
             *tried,
             "",
-            "A rate that was chosen at the end of what was tried may not be the best there is. FOP has no momentum, and "
-            "what it learns from, products of successive gradients, is mostly noise where 64 pairs estimate the "
+            "A rate that was chosen at the end of what was tried may not be the best there is. FOP has no momentum, "
+            "and what it learns from, products of successive gradients, is mostly noise where 64 pairs estimate the "
             "gradient of 9,800 genes.",
             "",
         ]
