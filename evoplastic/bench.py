@@ -4,8 +4,7 @@
     overhead       = seconds of a generation / seconds of its lifetimes alone, on as many threads - 1
     traffic_bound  = bytes of all arrays over synapses that a step must read or write / bytes a copy moves per second
 
-Speed is a ratio taken within one run: on shared machines single readings of one program differ by half. The bare
-product is the plain loop drive[post] += rate[pre] * weights[pre, post] over the network's own arrays. The overhead is
+Speed is a ratio taken within one run: on shared machines single readings of one program differ by half. The overhead is
 taken against lifetimes that run side by side too: where two threads share a core's caches, each lifetime takes longer
 than alone, which is no fault of the evolution around it. Rules that can write at every step are timed doing so, without
 a third factor.
@@ -33,44 +32,20 @@ from evoplastic.contracts import with_plugin
 from evoplastic.errors import UserError
 from evoplastic.evaluators.threads import Threads, available_cores
 from evoplastic.evolution import Search, evolve, training_jobs
-from evoplastic.jit import kernel
 from evoplastic.modulation import MODULATIONS
-from evoplastic.modulation.contract import ModulationSettings, every_step
+from evoplastic.modulation.contract import ModulationSettings
 from evoplastic.problems.lesions import Body
 from evoplastic.problems.lifetimes import LifetimesSettings
 from evoplastic.rollout import live
 from evoplastic.rules import RULES
-from evoplastic.rules.contract import RuleSettings, continual, newborn
+from evoplastic.rules.contract import RuleSettings, continual
 from evoplastic.strategies.contract import State
 from evoplastic.tasks.contract import SCORE_COLUMNS
+from evoplastic.timing import Lifetime, timed
 
 ROUNDS = 40
-PRODUCTS = 50_000
-COPIES = 2_000
 GENERATIONS = 5
 _ZERO = np.float32(0.0)
-
-
-@kernel
-def bare_products(weights: Any, rates: Any, drive: Any, repeats: int) -> None:
-    """Repeat the product of `rates` (N,) and `weights` (N, W) into `drive` (W,), with rates that never fade."""
-    units = weights.shape[0]
-    for repeat in range(repeats):
-        for post in range(drive.shape[0]):
-            drive[post] = np.float32(0.0)
-        for pre in range(units):
-            rate = rates[pre]
-            for post in range(drive.shape[0]):
-                drive[post] += rate * weights[pre, post]
-        rates[repeat % units] = -rates[(repeat + 3) % units]
-
-
-@kernel
-def copies(source: Any, out: Any, repeats: int) -> None:
-    """Repeat a copy of `source` (size,) to `out` (size,)."""
-    for _ in range(repeats):
-        for place in range(source.shape[0]):
-            out[place] = source[place]
 
 
 def measure(preset: str, tell: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
@@ -78,16 +53,16 @@ def measure(preset: str, tell: Callable[[str], None] = lambda line: None) -> dic
     config = read_config(preset)
     if not isinstance(config.problem, LifetimesSettings):
         raise UserError(f"the bench times networks, and preset {preset!r} has none; choose one such as icml2023")
-    lifetime = _Lifetime(config)
+    lifetime = Lifetime(config)
     tell("timing lifetimes against bare products")
     pairs = [lifetime.slice() for _ in range(ROUNDS)]
     ratios = sorted(step / bare for step, bare in pairs)
     tell("timing generations against bare lifetimes")
     generation = _generation(config)
     tell("timing every rule, and networks that fall silent")
-    rules = {name: _timed(_with_rule(config, kind)) for name, kind in with_plugin("RULES", RULES).items()}
+    rules = {name: timed(_with_rule(config, kind)) for name, kind in with_plugin("RULES", RULES).items()}
     known = with_plugin("MODULATIONS", MODULATIONS)
-    modulations = {name: _timed(_with_modulation(config, kind)) for name, kind in known.items()}
+    modulations = {name: timed(_with_modulation(config, kind)) for name, kind in known.items()}
     silence = _silence(config)
     tell("timing compilation in new processes")
     return {
@@ -147,60 +122,6 @@ def _speed(measured: dict[str, float]) -> str:
 def _peak_memory_mb() -> float:
     """Return the most memory this process has held; the system counts it in kB, macOS in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
-
-
-class _Lifetime:
-    """One lifetime of the configured problem's first center, and the bare products beside it."""
-
-    def __init__(self, config: RunConfig, change: Callable[[Body], Body] = lambda body: body):
-        problem = config.problem.build(config.seed)
-        self.body = change(problem.body(problem.layout.initial(), problem.training_life(0, 0)))
-        self.trials = config.problem.task.life_trials
-        self.steps = self.trials * int(self.body.task.periods.trial)
-        self._key = np.uint64(1)
-        self.run()
-        bare_products(self.body.network.innate, *self._vectors(), 1)
-
-    def run(self) -> float:
-        """Return the seconds of one lifetime."""
-        self._key += np.uint64(1)
-        scores = np.zeros((self.trials, SCORE_COLUMNS), np.float32)
-        plastic = np.empty_like(self.body.network.innate)
-        started = time.perf_counter()
-        live(*self.body, self._key, plastic, scores)
-        return time.perf_counter() - started
-
-    def slice(self) -> tuple[float, float]:
-        """Return microseconds of a lifetime's step and of a bare product, measured one after the other."""
-        step = self.run() / self.steps
-        rates, drive = self._vectors()
-        started = time.perf_counter()
-        bare_products(self.body.network.innate, rates, drive, PRODUCTS)
-        return 1e6 * step, 1e6 * (time.perf_counter() - started) / PRODUCTS
-
-    def traffic(self) -> int:
-        """Return the bytes of the arrays over synapses that a step reads, and of those it writes once more.
-
-        A rule that may write at every step, by itself or since its third factor acts then, reads innate weights, gains
-        and its coefficients, and changes plastic weights and its traces; for others the stored weights are read.
-        """
-        network, rule = self.body.network, self.body.rule
-        if not (continual(rule) or every_step(self.body.modulation)):
-            return int(network.innate.nbytes)
-        read = [network.innate, network.gain, *_over_synapses(rule, network)]
-        changed = [network.innate, *_over_synapses(newborn(rule, network, 1), network)]  # one like plastic weights
-        return sum(int(array.nbytes) for array in read) + 2 * sum(int(array.nbytes) for array in changed)
-
-    def _vectors(self) -> tuple[Any, Any]:
-        units, width = self.body.network.innate.shape
-        return np.linspace(0.5, 1.0, units, dtype=np.float32), np.zeros(width, np.float32)
-
-
-def _over_synapses(struct: Any, network: Any) -> list[Any]:
-    """Return the arrays of a struct that have a number for every synapse of the network."""
-    arrays = [array for array in struct if isinstance(array, np.ndarray)]
-    nested = [array for part in struct if isinstance(part, tuple) for array in _over_synapses(part, network)]
-    return [array for array in arrays if array.ndim > 1 and array.size >= network.innate.size] + nested
 
 
 def _generation(config: RunConfig) -> dict[str, Any]:
@@ -276,30 +197,6 @@ def _with_rule(config: RunConfig, kind: type[RuleSettings]) -> RunConfig:
     return _with(config, rule=said, modulation="none") if continual(rule) else changed
 
 
-def _timed(config: RunConfig) -> dict[str, float]:
-    """Return microseconds per step of a run's lifetime, of a bare product beside it, and of its memory traffic."""
-    lifetime = _Lifetime(config)
-    pairs = [lifetime.slice() for _ in range(ROUNDS // 8)]
-    return {
-        "us_per_step": statistics.median(step for step, _ in pairs),
-        "bare_product_us": statistics.median(bare for _, bare in pairs),
-        "step_over_bare": statistics.median(step / bare for step, bare in pairs),
-        "traffic_bound_us": lifetime.traffic() * _copy_us_per_byte(lifetime.body.network.innate.size),
-    }
-
-
-def _copy_us_per_byte(size: int) -> float:
-    """Return the microseconds in which a copy between two matrices of the network's size moves a byte."""
-    source, out = np.ones(size, np.float32), np.zeros(size, np.float32)
-    copies(source, out, 1)
-    seconds = []
-    for _ in range(ROUNDS // 8):
-        started = time.perf_counter()
-        copies(source, out, COPIES)
-        seconds.append(time.perf_counter() - started)
-    return 1e6 * statistics.median(seconds) / (COPIES * 2 * source.nbytes)  # read and written
-
-
 def _silence(config: RunConfig) -> dict[str, float]:
     """Return how much slower networks with fading units are than the same dense network, nothing perturbed in any.
 
@@ -323,17 +220,17 @@ def _silence(config: RunConfig) -> dict[str, float]:
         body = body._replace(task=body.task._replace(levels=silent))
         return unperturbed(body._replace(network=body.network._replace(innate=innate)))
 
-    dense = _Lifetime(config, unperturbed)
-    others = {"unconnected": _Lifetime(config, unconnected), "fading": _Lifetime(config, fading)}
+    dense = Lifetime(config, unperturbed)
+    others = {"unconnected": Lifetime(config, unconnected), "fading": Lifetime(config, fading)}
     rounds = [{name: other.run() / dense.run() for name, other in others.items()} for _ in range(ROUNDS // 4)]
     return {name: statistics.median(ratios[name] for ratios in rounds) for name in others}
 
 
 _COMPILE = """
 import sys, time
-from evoplastic.bench import _Lifetime, read_config
+from evoplastic.bench import Lifetime, read_config
 started = time.perf_counter()
-_Lifetime(read_config(sys.argv[1]))
+Lifetime(read_config(sys.argv[1]))
 print(time.perf_counter() - started)
 """
 

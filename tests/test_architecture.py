@@ -29,7 +29,7 @@ ORDER = [  # each storey may use those before it
     {"npz", "lines", "runs", "checkpoints", "lock", "genotypes", "recordings"},
     {"analysis"},
     {"launch", "champions", "warm_start", "sweeps", "groups", "fleet", "tuning", "tuned", "sinks"},
-    {"api", "cli", "__main__", "bench", "plan", "progress", "gym", "checks"},
+    {"api", "cli", "__main__", "bench", "timing", "plan", "progress", "gym", "checks"},
 ]
 STOREY = {name: level for level, names in enumerate(ORDER) for name in names}
 # Beside the storeys: these know vectors only, nothing of networks.

@@ -3,7 +3,7 @@
 import pytest
 from test_evolution import tiny
 
-from evoplastic import bench
+from evoplastic import bench, timing
 from evoplastic.rules import RULES
 
 KEYS = {
@@ -35,9 +35,9 @@ TIMED = {"fixed", "hebbian", "node_perturbation", "oja"}  # kernels of three kin
 def result():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench, "ROUNDS", 8)
-        patch.setattr(bench, "PRODUCTS", 10)
+        patch.setattr(timing, "PRODUCTS", 10)
         patch.setattr(bench, "GENERATIONS", 1)
-        patch.setattr(bench, "COPIES", 10)
+        patch.setattr(timing, "COPIES", 10)
         patch.setattr(bench, "RULES", {name: RULES[name] for name in TIMED})
         patch.setattr(bench, "read_config", lambda preset: tiny())
         start_up = dict.fromkeys(("compile_cold_s", "compile_warm_s", "first_generation_warm_s"), 1.0)
@@ -70,10 +70,10 @@ def test_every_rule_is_timed_beside_the_bare_product_and_the_memory_it_moves(res
 
 
 def test_memory_is_counted_as_often_as_it_is_read_or_written():
-    matrix = bench._Lifetime(bench._with(tiny(), rule="fixed")).traffic()
+    matrix = timing.Lifetime(bench._with(tiny(), rule="fixed")).traffic()
     kinds = {"hebbian": 6, "oja": 4, "node_perturbation": 1}  # innate, gain, and twice plastic weights and trace
     for name, matrices in kinds.items():
-        assert bench._Lifetime(bench._with_rule(tiny(), RULES[name])).traffic() == matrices * matrix, name
+        assert timing.Lifetime(bench._with_rule(tiny(), RULES[name])).traffic() == matrices * matrix, name
 
 
 def test_every_line_of_the_table_has_two_cells(result):
