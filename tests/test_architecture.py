@@ -28,7 +28,7 @@ ORDER = [  # each storey may use those before it
     {"evolution", "elites"},
     {"npz", "lines", "runs", "checkpoints", "lock", "genotypes", "recordings"},
     {"analysis"},
-    {"launch", "champions", "warm_start", "sweeps", "groups", "fleet", "tuning", "tuned", "sinks"},
+    {"launch", "champions", "warm_start", "sweeps", "groups", "fleet", "tuning", "tuned", "analyses", "sinks"},
     {"api", "cli", "__main__", "bench", "timing", "plan", "progress", "gym", "checks"},
 ]
 STOREY = {name: level for level, names in enumerate(ORDER) for name in names}

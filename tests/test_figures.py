@@ -166,7 +166,7 @@ def test_pictures_are_all_refreshed_or_none(tmp_path, monkeypatch):
     def fail(result):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(figures, "_tasks", fail)
+    monkeypatch.setattr(figures, "tasks", fail)
     with pytest.raises(ZeroDivisionError):
         run_figures(tmp_path, records(), evaluation(means=MEANS | {"evolved": 0.9}), courses())
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
@@ -177,19 +177,19 @@ def words(figure) -> list[str]:
 
 
 def test_a_learning_curve_marks_the_trials_it_is_told_of():
-    assert {"plasticity starts", "noise off"} <= set(words(figures._learning(courses())))
+    assert {"plasticity starts", "noise off"} <= set(words(figures.learning(courses())))
 
 
 def test_a_lesion_that_was_not_lived_is_not_drawn():
     curves = courses()
-    assert "plasticity off" in words(figures._learning(curves))
+    assert "plasticity off" in words(figures.learning(curves))
     del curves["conditions"]["plasticity_off"]
-    assert "plasticity off" not in words(figures._learning(curves))
+    assert "plasticity off" not in words(figures.learning(curves))
 
 
 def test_another_metric_has_its_own_name():
     result, curves = evaluation() | {"metric": "reward"}, courses(lives=2) | {"metric": "reward"}
-    drawn = [figures._learning(curves), figures._conditions(result), figures._tasks(result)]
+    drawn = [figures.learning(curves), figures.conditions(result), figures.tasks(result)]
     assert title(drawn[0]) == "Reward within a lifetime"
     assert [figure.axes[0].get_xlabel() for figure in drawn] == ["Trial", "Reward", "Reward"]
 
@@ -204,8 +204,8 @@ SCORE = {"metric": "score", "chance": 0.0, "oracle": 1.0, "oracle_exceeded": Tru
 
 def ends(result: dict, curves: dict) -> list[tuple[float, float]]:
     """Return where the metric's axis begins and ends in each picture."""
-    over_time = figures._progress([], result), figures._learning(curves)
-    in_rows = figures._conditions(result), figures._tasks(result)
+    over_time = figures.progress([], result), figures.learning(curves)
+    in_rows = figures.conditions(result), figures.tasks(result)
     return [figure.axes[0].get_ylim() for figure in over_time] + [figure.axes[0].get_xlim() for figure in in_rows]
 
 
@@ -226,21 +226,21 @@ def test_scores_worse_than_chance_and_better_than_the_oracle_are_drawn_whole():
 
 @pytest.mark.parametrize(("lowest", "ticks"), [(0.45, 7), (0.05, 11), (-0.3, 14), (-40.0, 14)])
 def test_ticks_do_not_crowd(lowest, ticks):
-    axes = figures._conditions(evaluation(means=MEANS | {"plasticity_off": lowest})).axes[0]
+    axes = figures.conditions(evaluation(means=MEANS | {"plasticity_off": lowest})).axes[0]
     shown = [tick for tick in axes.get_xticks() if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]]
     assert 4 <= len(shown) <= ticks
 
 
 def test_titles_say_what_intervals_show():
-    assert title(figures._progress(records(), evaluation())) == "Evolution finds networks that learn"
-    assert title(figures._learning(courses())) == "Evolved networks learn within a lifetime"
-    assert title(figures._conditions(evaluation())) == "Learning needs plasticity"
-    assert title(figures._tasks(evaluation())) == "Better than generation 0 on 4 of 4 tasks"
+    assert title(figures.progress(records(), evaluation())) == "Evolution finds networks that learn"
+    assert title(figures.learning(courses())) == "Evolved networks learn within a lifetime"
+    assert title(figures.conditions(evaluation())) == "Learning needs plasticity"
+    assert title(figures.tasks(evaluation())) == "Better than generation 0 on 4 of 4 tasks"
 
 
 def claims(result: dict, curves: dict) -> list[str]:
-    progress, learning = figures._progress([], result), figures._learning(curves)
-    return [title(figure) for figure in (progress, learning, figures._conditions(result), figures._tasks(result))]
+    progress, learning = figures.progress([], result), figures.learning(curves)
+    return [title(figure) for figure in (progress, learning, figures.conditions(result), figures.tasks(result))]
 
 
 MODEST = ["Accuracy over generations", "Accuracy within a lifetime", "What each condition scores"]
@@ -257,13 +257,13 @@ def test_titles_claim_nothing_of_networks_that_learned_no_more_than_generation_0
 
 def test_plasticity_is_not_needed_where_activity_alone_stays_above_chance():
     through_activity = MEANS | {"plasticity_off": 0.7}
-    assert title(figures._conditions(evaluation(means=through_activity))) == "What each condition scores"
+    assert title(figures.conditions(evaluation(means=through_activity))) == "What each condition scores"
 
 
 def test_what_plasticity_off_may_keep_depends_on_chance_and_oracle():
     for kept, claim in ((0.05, "Learning needs plasticity"), (0.3, "What each condition scores")):
         result = evaluation(means=MEANS | {"plasticity_off": kept}) | SCORE | {"blind_is_chance": True}
-        assert title(figures._conditions(result)) == claim
+        assert title(figures.conditions(result)) == claim
 
 
 def test_titles_claim_nothing_where_a_policy_that_learns_nothing_scores_more_than_chance():
@@ -284,7 +284,7 @@ def test_many_tasks_are_cut_to_the_weakest():
     for table in (*result["conditions"].values(), result["gain_over_generation_0"]):
         template = table["tasks"]["and"]
         table["tasks"] = {f"f{i}": template | {"mean": i / 100} for i in range(60)}
-    figure = figures._tasks(result)
+    figure = figures.tasks(result)
     labels = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
     assert labels == [f"f{i}" for i in range(figures.MOST_TASKS)][::-1]
     assert title(figure).endswith("; the 40 lowest")

@@ -56,18 +56,18 @@ def run_figures(
     """
     with style.context(["default", STYLE]):
         pictures = {
-            "progress": _progress(metrics, result),
-            "learning": _learning(curves),
-            "conditions": _conditions(result),
-            "tasks": _tasks(result),
+            "progress": progress(metrics, result),
+            "learning": learning(curves),
+            "conditions": conditions(result),
+            "tasks": tasks(result),
             "search": search_figure(metrics),
         }
-        files = {folder / name: data for stem, figure in pictures.items() for name, data in _files(figure, stem)}
+        files = {folder / name: data for stem, figure in pictures.items() for name, data in figure_files(figure, stem)}
     write_together(files)
     return list(files)
 
 
-def _progress(metrics: list[dict[str, Any]], result: dict[str, Any]) -> Figure:
+def progress(metrics: list[dict[str, Any]], result: dict[str, Any]) -> Figure:
     """The metric by generation: of the population while it evolves, of its center on fresh lives."""
     conditions, gain = _by_part(result)
     evolved = conditions[EVOLVED]
@@ -93,7 +93,7 @@ def _progress(metrics: list[dict[str, Any]], result: dict[str, Any]) -> Figure:
     return figure
 
 
-def _learning(curves: dict[str, Any]) -> Figure:
+def learning(curves: dict[str, Any]) -> Figure:
     """The metric by trial within a life, of evolved networks, generation 0 and, if it was lived, plasticity off."""
     conditions, lives = curves["conditions"], curves["lives"]
     parts = [part for part in PARTS if conditions[EVOLVED][part] is not None]
@@ -120,7 +120,7 @@ def _learning(curves: dict[str, Any]) -> Figure:
     return figure
 
 
-def _conditions(result: dict[str, Any]) -> Figure:
+def conditions(result: dict[str, Any]) -> Figure:
     """The metric under every condition, on training and on withheld tasks."""
     conditions, _ = _by_part(result)
     parts = [part for part in PARTS if conditions[EVOLVED][part]]
@@ -140,7 +140,7 @@ def _conditions(result: dict[str, Any]) -> Figure:
     return figure
 
 
-def _tasks(result: dict[str, Any]) -> Figure:
+def tasks(result: dict[str, Any]) -> Figure:
     """The metric on each task, from generation 0 to the evolved genome; the lowest ones if there are many."""
     before, after = (result["conditions"][name]["tasks"] for name in (GENERATION_0, EVOLVED))
     held = [task for task in after if task in result["withheld"]]
@@ -232,7 +232,7 @@ def _replication_by_part(result: dict[str, Any]) -> str:
     return "95 % intervals over tasks" if "over_tasks" in result else _replication(result)
 
 
-def _files(figure: Figure, stem: str) -> Iterator[tuple[str, bytes]]:
+def figure_files(figure: Figure, stem: str) -> Iterator[tuple[str, bytes]]:
     """Yield the figure's files by name, without anything that changes from one time to the next."""
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
         buffer = BytesIO()

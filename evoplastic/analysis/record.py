@@ -30,7 +30,7 @@ class RecordRequest(NamedTuple):
     lives: int = 4
     first: int = 0  # trial
     trials: int | None = None  # None: all from `first` on
-    every: int = 10  # trials between all plastic weights
+    every: int = 10  # trials between all plastic weights; at least the last ones are kept
     synapses: int = 100  # that are followed step by step, drawn at random; all where there are fewer
     lesion: str = INTACT
     seed: int = 0  # another seed, other stimuli and noise
@@ -52,11 +52,10 @@ def planned(search: Search, request: RecordRequest) -> tuple[Wanted, int]:
             f"a life has trials 0 to {lived - 1}, and {request.first} to {request.first + trials - 1} are to be "
             "recorded; choose some of them"
         )
-    if not 1 <= request.every <= trials:
-        raise UserError(f"weights are kept after every {request.every} trials of {trials}; choose a number among them")
+    every = min(request.every, trials)
     network = problem.settings.network
     units, places = sum(map(len, network.places().values())), network.places()
-    wanted = Wanted(request.first, trials, request.every, _followed(problem.seed, units, places, request.synapses))
+    wanted = Wanted(request.first, trials, every, _followed(problem.seed, units, places, request.synapses))
     steps = steps_per_trial(problem.task_of([request.task]))
     return wanted, request.lives * (wanted.bytes_of(units, steps, problem.channels) + 8 * units * units + 12 * trials)
 
@@ -122,6 +121,6 @@ def _labels(problem: Lifetimes, wanted: Wanted, arrays: dict[str, NDArray[Any]])
 def _about(problem: Lifetimes, request: RecordRequest) -> dict[str, Any]:
     """Return what a reader must know of the lives beside the numbers."""
     settings = problem.settings
-    said = {"task": request.task, "lesion": request.lesion, "seed": request.seed, "every": request.every}
+    said = {"task": request.task, "lesion": request.lesion, "seed": request.seed}
     said["feedback_step"] = problem.feedback_step(request.task)
     return said | {name: msgspec.to_builtins(getattr(settings, name)) for name in ("network", "rule", "modulation")}

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from evoplastic import __version__
-from evoplastic.cli import groups, looking, members, rules, running, tasks, tuning
+from evoplastic.cli import analyzing, groups, looking, members, rules, running, tasks, tuning
 from evoplastic.errors import UserError
 from evoplastic.plugins import blame
 
@@ -26,6 +26,7 @@ for command in (
     running.run,
     running.resume,
     running.evaluate,
+    analyzing.analyze,
     members.replay,
     members.export,
     members.record,

@@ -1,0 +1,36 @@
+"""What a section of an analysis is: a question about a run, answered in pictures, numbers and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from evoplastic.analysis.evaluation import Evaluated
+from evoplastic.evolution import Search
+from evoplastic.recordings import Recording
+
+Row = tuple[str, ...]
+
+
+class Case(NamedTuple):
+    """A run under analysis: all that sections may look at."""
+
+    search: Search
+    generation: int
+    center: NDArray[Any]  # (D,)
+    metrics: Sequence[Mapping[str, Any]]  # one record a generation
+    evaluated: Evaluated  # the center beside generation 0 and every lesion
+    recorded: Callable[[str, str], Recording]  # lives on a task of a genome, "center" or "generation_0"; made once
+
+
+class Section(NamedTuple):
+    """One question and its answer."""
+
+    title: str
+    sentences: Sequence[str] = ()  # what the numbers say, each with its n
+    figures: Mapping[str, Figure] = {}  # by file name, without ending
+    table: Sequence[Row] = ()  # header first
+    numbers: Mapping[str, Any] = {}  # for summary.json

@@ -1,0 +1,47 @@
+"""The command that answers what evolved."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from evoplastic.cli.options import Address, Backend, Json, Plugin, RunName, RunsDir, Workers
+from evoplastic.cli.session import open_session
+from evoplastic.plugins import use_plugin
+
+
+def analyze(
+    run: RunName,
+    html: Annotated[bool, typer.Option("--html/--no-html", help="A page with all pictures.")] = True,
+    lives: Annotated[int, typer.Option(min=1, help="Lives per task and condition.")] = 16,
+    record: Annotated[int, typer.Option(min=2, help="Lives that are recorded step by step.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of stimuli and noise.")] = 0,
+    plugin: Plugin = None,
+    backend: Backend = "threads",
+    workers: Workers = None,
+    address: Address = None,
+    runs_dir: RunsDir = None,
+    as_json: Json = False,
+) -> None:
+    """Look into what evolved: scores, lesions, learning, the network, what its activity tells; pictures and a page."""
+    use_plugin(plugin)
+    session = open_session(backend, workers, address, None, as_json)
+    from evoplastic.analyses import AnalysisRequest
+    from evoplastic.analyses import analyze as analyze_run
+    from evoplastic.launch import load_run
+    from evoplastic.runs import runs_dir as resolve_runs_dir
+
+    found = load_run(run, resolve_runs_dir(runs_dir))
+    for warning in found.warnings:
+        session.screen.warn(warning)
+    request = AnalysisRequest(lives, record, seed, html)
+    with session.evaluator(found.search) as evaluator, session.screen.waiting("analyzing") as tell:
+        files = analyze_run(found, evaluator, request, tell)
+    if as_json:
+        written = {"format": "evoplastic.analyze", "version": 1, "files": [str(file) for file in files]}
+        print(json.dumps(written), file=session.out)
+    for file in files:
+        if file.suffix in (".png", ".html", ".json"):
+            session.screen.say(str(file))

@@ -1,0 +1,133 @@
+"""The analysis of a run as files: a page that needs nothing but itself, and numbers for machines."""
+
+import base64
+import json
+import re
+from html.parser import HTMLParser
+from io import BytesIO
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from test_cli_tasks import main
+from test_evolution import TINY
+
+from evoplastic.analysis.report import report_files
+from evoplastic.analysis.sections import SECTIONS, Section
+from evoplastic.config import read_config
+from evoplastic.evaluators.threads import Threads
+from evoplastic.launch import carry_on, start_run
+from evoplastic.stop import StopRequest
+
+__all__ = ["main"]  # the fixture
+
+
+TABLE = [("a", "b"), ("1", "2")]
+
+
+def sections():
+    figure = Figure()
+    figure.subplots().plot([0, 1])
+    return {
+        "first": Section(
+            "What <b>is</b> it", ["A & B."], {"line": figure}, [("a", "b"), ("1", "2")], {"n": np.int64(3)}
+        ),
+        "second": Section("Nothing to draw", ["So it is."], numbers={"none": float("nan")}),
+    }
+
+
+class Page(HTMLParser):
+    """What a page refers to, and its tags."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.references, self.tags, self.meta, self.open = [], [], {}, []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.tags.append(tag)
+        self.references += [found[name] for name in ("src", "href", "action", "data") if name in found]
+        if tag == "meta" and "name" in found:
+            self.meta[found["name"]] = found["content"]
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, f"</{tag}> closes nothing"
+
+
+@pytest.fixture(scope="module")
+def page():
+    return Page(report_files("a run", "of <nobody>", sections(), html=True)["report.html"].decode())
+
+
+def test_a_page_refers_to_nothing_but_itself(page):
+    assert page.references and all(to.startswith(("data:image/png;base64,", "#")) for to in page.references)
+    text = report_files("a run", "x", sections(), html=True)["report.html"].decode()
+    assert not re.search(r"url\(|@import|https?:", text)
+
+
+def test_a_page_needs_no_script_and_fits_screens_and_colour_schemes(page):
+    assert page.open == [] and "script" not in page.tags
+    assert "width=device-width" in page.meta["viewport"] and page.meta["color-scheme"] == "light dark"
+
+
+def test_every_picture_of_a_page_decodes_and_has_words(page):
+    (picture,) = [to for to in page.references if to.startswith("data:")]
+    pixels = imread(BytesIO(base64.b64decode(picture.partition(",")[2])))
+    assert pixels.ndim == 3 and pixels.std() > 0
+
+
+def test_what_a_run_is_called_cannot_break_out_of_the_page():
+    text = report_files("<script>alert(1)</script>", "x", sections(), html=True)["report.html"].decode()
+    assert "<script" not in text and "&lt;script&gt;" in text and "What &lt;b&gt;is&lt;/b&gt; it" in text
+
+
+def test_every_section_can_be_reached_from_the_top(page):
+    assert [to for to in page.references if to.startswith("#")] == ["#first", "#second"]
+    assert page.tags.count("section") == 2 and page.tags.count("table") == 1
+
+
+def test_equal_sections_give_equal_files_and_the_page_is_left_out_on_request():
+    assert report_files("a", "b", sections(), True) == report_files("a", "b", sections(), True)
+    assert set(report_files("a", "b", sections(), False)) == {"line.png", "line.svg", "summary.json"}
+
+
+def test_the_summary_is_json_that_any_reader_takes():
+    told = json.loads(report_files("a", "b", sections(), False)["summary.json"])
+    assert (told["format"], told["version"], told["run"]) == ("evoplastic.analysis", 1, "a")
+    assert told["sections"]["first"]["n"] == 3 and told["sections"]["second"]["none"] is None
+    assert told["sections"]["first"]["sentences"] == ["A & B."]
+
+
+@pytest.fixture(scope="module")
+def evolved(tmp_path_factory):
+    """Return the folder of a small run at its end."""
+    run = start_run(read_config("quickstart", [*TINY], generations=2), tmp_path_factory.mktemp("runs"), "tiny")
+    evaluator = Threads(run.search.problem, 1)
+    with run.folder.lock():
+        carry_on(run, evaluator, StopRequest())
+    evaluator.close()
+    return run.folder.path
+
+
+def test_a_run_is_analysed_into_its_folder(main, evolved):
+    said = main("analyze", evolved, "--lives", 2, "--record", 3, "--workers", 1, "--json")
+    assert said.code == 0, said.err
+    files = {path.name for path in (evolved / "analysis").iterdir()}
+    assert {path.rpartition("/")[2] for path in json.loads(said.out)["files"]} == files
+    assert {"report.html", "summary.json", "weights.png", "weights.svg", "learning.png"} <= files
+    told = json.loads((evolved / "analysis" / "summary.json").read_text())
+    assert list(told["sections"]) == list(SECTIONS)
+    assert told["sections"]["course"]["evaluation"]["generation"] == 2
+    Page((evolved / "analysis" / "report.html").read_text())
+
+
+def test_a_run_that_has_evolved_nothing_is_refused(main, tmp_path):
+    run = start_run(read_config("quickstart", TINY), tmp_path / "runs", "new").folder.path
+    said = main("analyze", run)
+    assert said.code == 2 and said.err == (
+        "evoplastic: run 'new' stands at generation 0, so nothing has evolved; carry it on with resume\n"
+    )
