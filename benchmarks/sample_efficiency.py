@@ -181,8 +181,8 @@ NOTES = """The published settings are given up at four times the median of the q
 seeds than ten, the rest was not lived; six of ten that do not reach the target put the median beyond the cap.
 
 What did it, by arms of two seeds each: above all the rule's learning rate, with which unevolved networks already \
-learn much of what they ever do; then, together, the rate of the baseline, the spread of innate weights and the search. The \
-largest change of a weight and the share of perturbed units did nothing that two seeds could show.
+learn much of what they ever do; then, together, the rate of the baseline, the spread of innate weights and the \
+search. The largest change of a weight and the share of perturbed units did nothing that two seeds could show.
 
 Learning training tasks sooner is not learning new ones: on the report fold the quick settings (preset \
 `icml2023-quick`) end lower on the withheld pair than the published constants at equal lifetimes, and gain less over \
