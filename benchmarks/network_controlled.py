@@ -82,8 +82,8 @@ def report(runs: Sequence[Lived]) -> str:
             *by_seed,
             "",
             f"Without evolution, {LIVES} lives per task, seeds {HAND_SEEDS[0]} and {HAND_SEEDS[1]}: feedback units "
-            "have a weight of 1 together to the first modulatory unit, so that what is better raises it, and of -1 to "
-            "the second.",
+            "have weights to the modulatory units, together 1 and -1, of signs by which what is better raises the "
+            "third factor.",
             "",
             *by_hand(),
             "",

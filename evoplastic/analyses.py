@@ -7,19 +7,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from evoplastic.analysis.evaluation import EvaluationRequest, condition_names, evaluate
-from evoplastic.analysis.record import RecordRequest, record
+import numpy as np
+
+from evoplastic.analysis.evaluation import EvaluationRequest, evaluate
+from evoplastic.analysis.record import RecordRequest, check_memory, planned, record, trials_of
 from evoplastic.analysis.report import report_files, sections_of
 from evoplastic.analysis.sections import Case
 from evoplastic.champions import genes_called
-from evoplastic.errors import UserError
+from evoplastic.errors import UserError, writing
 from evoplastic.evaluators.contract import Evaluator
 from evoplastic.files import write_together
 from evoplastic.launch import Run
 from evoplastic.problems.contract import ALL_LESIONS
 from evoplastic.recordings import Recording
 
-FOLDER = "analysis"
+FOLDER = "report"
+MOST_BYTES = 2e9  # of a recording; of longer lives fewer are recorded
+FEWEST_LIVES = 2
+SUFFIXES = (".png", ".svg", ".json", ".html")
 
 
 class AnalysisRequest(NamedTuple):
@@ -42,8 +47,9 @@ def analyze(
         raise UserError(
             f"run {run.folder.path.name!r} stands at generation 0, so nothing has evolved; carry it on with resume"
         )
-    lesions = condition_names(run.search.problem, [ALL_LESIONS])
-    tell(f"{len(lesions)} conditions on {request.lives} lives per task")
+    folder = run.folder.path / FOLDER
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
     evaluated = evaluate(
         run.search,
         run.center,
@@ -54,17 +60,30 @@ def analyze(
 
     @functools.cache
     def recorded(task: str, genome: str) -> Recording:
-        tell(f"recording {request.recorded} lives of {genome} on {task}")
-        asked = RecordRequest(task, lives=request.recorded, seed=request.seed)
-        of = {"run": run.folder.path.name, "genome": genome}
-        return record(run.search, genes_called(run, genome), asked, of)
+        recording = _recorded(run, request, task, genome)
+        tell(f"recording of {task}")
+        return recording
 
     case = Case(run.search, run.state.generation, run.center, run.folder.metrics(), evaluated, recorded)
     sections = sections_of(case)
-    tell("drawing")
     about = f"Preset {run.config.name}, seed {run.config.seed}, generation {run.state.generation}. {run.config.summary}"
     files = report_files(run.folder.path.name, about, sections, request.html)
-    folder = run.folder.path / FOLDER
-    folder.mkdir(exist_ok=True)
     write_together({folder / name: data for name, data in files.items()})
+    for stale in {path for path in folder.iterdir() if path.suffix in SUFFIXES} - {folder / name for name in files}:
+        stale.unlink()
     return [folder / name for name in files]
+
+
+def _recorded(run: Run, request: AnalysisRequest, task: str, genome: str) -> Recording:
+    """Return a recording of the tested task, after whatever tasks the life has before it, of as many lives as fit."""
+    last = trials_of(run.search, task)
+    trials = int(run.config.problem.task.trials)
+    asked = RecordRequest(task, lives=1, first=last - trials, seed=request.seed)
+    _, size = planned(run.search, asked)
+    asked = asked._replace(lives=max(FEWEST_LIVES, min(request.recorded, int(MOST_BYTES / size))))
+    check_memory(asked.lives * size)
+    of = {"run": run.folder.path.name, "genome": genome, "generation": run.state.generation}
+    recording = record(run.search, genes_called(run, genome), asked, of)
+    if not np.isfinite(recording["scores"].values).all():
+        raise UserError(f"lives on {task} end in activity that is not finite")
+    return recording

@@ -68,10 +68,11 @@ class Labelled:
         for axis, which in wanted.items():
             if axis not in self.axes:
                 raise UserError(f"axis {axis!r} is unknown; choose among {list(self.axes)}{nearest(axis, self.axes)}")
-            several = isinstance(which, (list, tuple, range, np.ndarray))
-            chosen = np.flatnonzero(np.isin(labels[axis], np.asarray(which if several else [which])))
-            if not len(chosen):
-                raise UserError(f"axis {axis!r} has no place labelled {which!r}")
+            several = np.asarray(which if isinstance(which, (list, tuple, range, np.ndarray)) else [which])
+            missing = several[~np.isin(several, labels[axis])].tolist() if len(several) else [which]
+            if missing:
+                raise UserError(f"axis {axis!r} has no place labelled {missing[0]!r}")
+            chosen = np.flatnonzero(np.isin(labels[axis], several))
             values = values.take(chosen, self.axes.index(axis))
             labels[axis] = labels[axis][chosen]
         return Labelled(values, self.axes, labels)
@@ -117,11 +118,16 @@ def load_recording(path: str | Path) -> Recording:
     header = migrated(document, FORMAT, MIGRATIONS, path)
     if header.get("content") != content_sha256(arrays):
         raise _damaged(path, "its content does not match its header")
-    labels = {axis: np.asarray(each) for axis, each in header.get("labels", {}).items()}
-    for name, array in arrays.items():
-        if tuple(len(labels.get(axis, ())) for axis in AXES.get(name, ())) != array.shape:
-            raise _damaged(path, f"its array {name!r} and its labels differ")
-    return Recording(arrays, labels, header.get("about", {}))
+    if not isinstance(header.get("about"), dict) or arrays.keys() != AXES.keys():
+        raise _damaged(path, "it has other arrays than a recording, or says nothing about them")
+    try:
+        labels = {axis: np.array(header["labels"][axis]) for axes in AXES.values() for axis in axes}
+        fits = all(array.shape == tuple(len(labels[axis]) for axis in AXES[name]) for name, array in arrays.items())
+    except (KeyError, TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise _damaged(path, "its arrays and its labels differ")
+    return Recording(arrays, labels, header["about"])
 
 
 def _damaged(path: Path, reason: str) -> UserError:

@@ -233,6 +233,13 @@ def test_stimulus_weights_and_units_born_unplastic_go_together():
     assert (gain[places["bias"].start :, places["hidden"].start : places["modulator"].stop] == 0.5).all()
 
 
+@pytest.mark.parametrize("gain", [BlockSettings(sharing="scalar", initial=0.5), BlockSettings(floor=0.1, initial=0.5)])
+def test_units_are_born_unplastic_only_where_their_inputs_may_have_gains_of_0(gain):
+    network = LeakySettings(units=15, born_unplastic=("modulator",))
+    with pytest.raises(UserError, match=r"born_unplastic = \['modulator'\] wants gains of their own that may be 0"):
+        network.blocks(BlockSettings(), gain)
+
+
 @pytest.mark.parametrize("units", [0, 2])
 def test_modulation_by_one_unit_of_a_role_wants_just_one(units):
     places = {"modulator": range(units), "value": range(units)}

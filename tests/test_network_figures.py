@@ -73,14 +73,15 @@ def test_units_that_never_move_stand_last_among_the_hidden():
 def test_what_is_learned_is_scaled_by_the_gain_and_added_to_the_innate_weights():
     of = recording()
     newborn, old = effective(of, life=1)
-    np.testing.assert_allclose(old - newborn, 0.5 * of["weights"].values[1, -1], rtol=1e-5)
-    np.testing.assert_array_equal(newborn, of["innate"].values[1])
+    np.testing.assert_allclose((old - newborn)[:, 2:], 0.5 * of["weights"].values[1, -1][:, 2:], rtol=1e-5)
+    np.testing.assert_array_equal(newborn[:, 2:], of["innate"].values[1][:, 2:])
+    assert not old[:, :2].any(), "what reaches a clamped unit does nothing"
 
 
 def test_weights_are_drawn_by_sending_and_receiving_unit(figures):
     of, innate = recording(), figures["weights"].axes[0]
     units = order(of)
-    np.testing.assert_allclose(innate.images[0].get_array(), of["innate"].values[0][np.ix_(units, units)], rtol=1e-6)
+    np.testing.assert_allclose(innate.images[0].get_array(), effective(of)[0][np.ix_(units, units)], rtol=1e-6)
     assert (innate.get_xlabel(), innate.get_ylabel()) == ("receiving unit", "sending unit")
 
 
@@ -112,6 +113,25 @@ def test_pictures_say_what_they_are_of(figures):
     assert list(figures) == ["weights", "spectrum", "activity", "modulators", "trajectories"]
     assert "first of 2 lives" in words(figures["weights"]) and "after 24 trials" in words(figures["spectrum"])
     assert "trials 4 to 23" in words(figures["activity"]) and "feedback" in words(figures["activity"])
+
+
+def test_scores_that_are_no_answers_are_parted_at_their_median():
+    scores = np.zeros((LIVES, TRIALS, 3), np.float32)
+    scores[..., 1] = np.linspace(0.0, 0.9, TRIALS)
+    axes = network_figures(recording(scores=scores))["modulators"].axes[0]
+    assert [text.get_text() for text in axes.legend_.texts] == ["score above 0.45, n = 24", "others, n = 24"]
+
+
+FEW = [["stimulus"] * 9 + ["bias", "response"], ["stimulus"] * 8 + ["hidden"] + ["response"] * 2]
+
+
+@pytest.mark.parametrize("roles", FEW)
+def test_networks_of_few_free_units_and_lives_of_one_trial_are_drawn_too(roles):
+    of = recording()
+    labels = {**of.labels, **dict.fromkeys(("unit", "pre", "post"), np.array(roles)), "trial": np.arange(1)}
+    first = {name: of.arrays[name][:, :1] for name in ("rates", "modulators", "kinds", "scores")}
+    for figure in network_figures(Recording({**of.arrays, **first}, labels, of.about)).values():
+        figure.savefig(BytesIO(), format="svg")
 
 
 def test_a_network_that_is_always_right_and_never_moves_is_drawn_too():

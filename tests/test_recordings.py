@@ -8,12 +8,12 @@ from conftest import Structs, small_life, structs
 from test_cli_tasks import main
 
 import evoplastic
-from evoplastic.analysis.record import RecordRequest, planned, record
-from evoplastic.cli.members import check_memory
+from evoplastic.analysis.record import RecordRequest, check_memory, planned, record
 from evoplastic.config import read_config
 from evoplastic.errors import UserError
 from evoplastic.evolution import Search
 from evoplastic.launch import start_run
+from evoplastic.npz import content_sha256, npz_bytes
 from evoplastic.problems.contract import METRIC
 from evoplastic.random import Purpose
 from evoplastic.recorders import Wanted, recorder_of
@@ -164,8 +164,8 @@ def test_a_file_gives_back_what_was_written(recording, tmp_path):
     [
         (lambda data: data[:100], "is damaged"),
         (lambda data: data[:-5000] + b"x" + data[-4999:], "is damaged"),
-        (lambda data: Recording({"kinds": np.zeros((2, 3), np.int64)}, {}, {}).to_bytes(), "its labels differ"),
-        (lambda data: Recording({"secret": np.zeros(3)}, {}, {}).to_bytes(), "its labels differ"),
+        (lambda data: Recording({"kinds": np.zeros((2, 3), np.int64)}, {}, {}).to_bytes(), "other arrays than"),
+        (lambda data: Recording({"secret": np.zeros(3)}, {}, {}).to_bytes(), "other arrays than"),
     ],
 )
 def test_a_damaged_file_is_refused(recording, tmp_path, change, words):
@@ -173,6 +173,34 @@ def test_a_damaged_file_is_refused(recording, tmp_path, change, words):
     path.write_bytes(change(recording.to_bytes()))
     with pytest.raises(UserError, match=words):
         load_recording(path)
+
+
+@pytest.mark.parametrize(
+    "wrong", [[], {"life": 3}, {"life": [[0], [1, 2]]}, {"life": [0]}], ids=["list", "scalar", "ragged", "short"]
+)
+def test_labels_that_fit_no_array_are_refused(recording, tmp_path, wrong):
+    labels = {axis: each.tolist() for axis, each in recording.labels.items()}
+    header = {
+        "format": "evoplastic.recording",
+        "version": 1,
+        "content": content_sha256(recording.arrays),
+        "labels": {**labels, **wrong} if wrong else wrong,
+        "about": {},
+    }
+    path = tmp_path / "bad.npz"
+    path.write_bytes(npz_bytes({**recording.arrays, "header": np.frombuffer(json.dumps(header).encode(), np.uint8)}))
+    with pytest.raises(UserError, match="its arrays and its labels differ"):
+        load_recording(path)
+
+
+@pytest.mark.parametrize(("preset", "task", "trials"), [("t-maze", "t-maze", 60), ("association", "association", 1)])
+def test_lives_of_newborn_tasks_are_recorded_as_long_as_they_are(tmp_path, preset, task, trials):
+    search = Search.of(read_config(preset, ["problem.network.units=40"]))
+    request = RecordRequest(task, lives=1, every=20, synapses=3)
+    path = tmp_path / "lives.npz"
+    path.write_bytes(record(search, search.start().center, request, {}).to_bytes())
+    again = load_recording(path)
+    assert again["scores"].values.shape == (1, trials, 3) and again.about["tasks"] == [[task]]
 
 
 @pytest.mark.parametrize(
@@ -196,6 +224,8 @@ def test_arrays_axes_and_labels_that_are_not_there_are_named(recording):
         recording["rates"].select(units="response")
     with pytest.raises(UserError, match="axis 'unit' has no place labelled 'respond'"):
         recording["rates"].select(unit="respond")
+    with pytest.raises(UserError, match="axis 'trial' has no place labelled 8"):
+        recording["rates"].select(trial=range(4, 10))
 
 
 def test_memory_is_asked_for_before_it_is_used():
@@ -220,7 +250,7 @@ def test_the_command_writes_into_the_run_s_folder(main, tmp_path):
     said = main("record", run, "--task", "dms", "--lives", 1, "--genome", "generation_0", "--every", 4, "--json")
     assert said.code == 0, said.err
     path = json.loads(said.out)["file"]
-    assert path == str(run / "recordings" / "dms-generation_0-none-seed0.npz")
+    assert path == str(run / "recordings" / "dms-generation_0-g0-none-seed0.npz")
     assert load_recording(path).about["task"] == "dms" and "life x trial x step x unit" in said.err
 
 

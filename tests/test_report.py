@@ -1,6 +1,7 @@
 """The analysis of a run as files: a page that needs nothing but itself, and numbers for machines."""
 
 import base64
+import errno
 import json
 import re
 from html.parser import HTMLParser
@@ -102,10 +103,9 @@ def test_the_summary_is_json_that_any_reader_takes():
     assert told["sections"]["first"]["sentences"] == ["A & B."]
 
 
-@pytest.fixture(scope="module")
-def evolved(tmp_path_factory):
+def evolved_in(folder, preset, settings, generations):
     """Return the folder of a small run at its end."""
-    run = start_run(read_config("quickstart", [*TINY], generations=2), tmp_path_factory.mktemp("runs"), "tiny")
+    run = start_run(read_config(preset, settings, generations=generations), folder, "tiny")
     evaluator = Threads(run.search.problem, 1)
     with run.folder.lock():
         carry_on(run, evaluator, StopRequest())
@@ -113,16 +113,60 @@ def evolved(tmp_path_factory):
     return run.folder.path
 
 
+@pytest.fixture(scope="module")
+def evolved(tmp_path_factory):
+    return evolved_in(tmp_path_factory.mktemp("runs"), "quickstart", TINY, 2)
+
+
 def test_a_run_is_analysed_into_its_folder(main, evolved):
     said = main("analyze", evolved, "--lives", 2, "--record", 3, "--workers", 1, "--json")
     assert said.code == 0, said.err
-    files = {path.name for path in (evolved / "analysis").iterdir()}
+    files = {path.name for path in (evolved / "report").iterdir()}
     assert {path.rpartition("/")[2] for path in json.loads(said.out)["files"]} == files
     assert {"report.html", "summary.json", "weights.png", "weights.svg", "learning.png"} <= files
-    told = json.loads((evolved / "analysis" / "summary.json").read_text())
+    told = json.loads((evolved / "report" / "summary.json").read_text())
     assert list(told["sections"]) == list(SECTIONS)
     assert told["sections"]["course"]["evaluation"]["generation"] == 2
-    Page((evolved / "analysis" / "report.html").read_text())
+    Page((evolved / "report" / "report.html").read_text())
+
+
+def test_what_an_earlier_analysis_left_is_gone(main, evolved):
+    folder = evolved / "report"
+    folder.mkdir(exist_ok=True)
+    (folder / "of-another-time.png").write_bytes(b"")
+    said = main("analyze", evolved, "--lives", 1, "--record", 3, "--workers", 1, "--no-html")
+    assert said.code == 0, said.err
+    left = {path.name for path in folder.iterdir()}
+    assert "summary.json" in left and not left & {"of-another-time.png", "report.html"}
+
+
+SHORT = ["problem.task.trials=6", "problem.scored_trials=3", "lifetimes.per_member=1", "validation.lives=2"]
+
+
+@pytest.mark.parametrize(
+    ("preset", "settings", "words"),
+    [
+        ("cue-reward", [*SHORT, "strategy.population=4"], "no truth tables"),
+        ("dependent-bandit-q-learning", ["validation.lives=2"], "Not answered: a recording is of networks"),
+    ],
+)
+def test_a_run_of_another_kind_is_analysed_as_far_as_it_can_be(main, tmp_path, preset, settings, words):
+    path = evolved_in(tmp_path, preset, settings, 1)
+    said = main("analyze", path, "--lives", 2, "--record", 2, "--workers", 1)
+    assert said.code == 0, said.err
+    told = json.loads((path / "report" / "summary.json").read_text())["sections"]
+    assert any(words in sentence for section in told.values() for sentence in section["sentences"])
+    assert told["course"]["evaluation"]["lives"] == 2
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_lived(main, evolved, monkeypatch):
+    def refuse(self, **kwargs):
+        raise OSError(errno.EROFS, "read-only")
+
+    monkeypatch.setattr("evoplastic.analyses.Path.mkdir", refuse)
+    monkeypatch.setattr("evoplastic.analyses.evaluate", None)  # would be called after
+    said = main("analyze", evolved)
+    assert said.code == 2 and "report could not be written: the folder is read-only" in said.err
 
 
 def test_a_run_that_has_evolved_nothing_is_refused(main, tmp_path):

@@ -111,7 +111,7 @@ def recording_of(rates, factors, noise, synapses, weights, rule=RULE, first=FIRS
         "synapse": np.arange(len(synapses)),
         "end": np.array(["pre", "post"]),
     }
-    return Recording(arrays, labels, {"rule": rule, "network": {"dt_ms": 20.0}, "lesion": "none"})
+    return Recording(arrays, labels, {"rule": rule, "network": {"dt_ms": 20.0}, "reset_activity": False})
 
 
 def changed(recording, **arrays):

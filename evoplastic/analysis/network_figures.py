@@ -44,7 +44,7 @@ def order(recording: Recording) -> NDArray[np.int64]:
     """Return the units (N,) by role, hidden ones by likeness: average linkage of 1 - correlation of their rates."""
     roles, rates = recording.labels["unit"], recording["rates"].values[0]
     hidden = np.flatnonzero(roles == "hidden")
-    course = rates[:, :, hidden].reshape(-1, len(hidden)).astype(np.float64)
+    course = rates[:, :, hidden].astype(np.float64).reshape(rates.shape[0] * rates.shape[1], len(hidden))
     moving = np.flatnonzero(course.std(axis=0) > 1e-6)  # others are like none
     still = np.setdiff1d(np.arange(len(hidden)), moving)
     if len(moving) > 2:
@@ -57,8 +57,12 @@ def order(recording: Recording) -> NDArray[np.int64]:
 
 
 def effective(recording: Recording, life: int = 0) -> tuple[Array, Array]:
-    """Return the weights (N, N) [pre, post] that a life is born with, and those at its last sample of weights."""
-    innate, gain = (recording[name].values[life].astype(np.float64) for name in ("innate", "gain"))
+    """Return the weights (N, N) [pre, post] that a life is born with, and those at its last sample of weights.
+
+    Weights onto clamped units are 0 here.
+    """
+    free = ~np.isin(recording.labels["unit"], CLAMPED)  # what reaches a clamped unit does nothing
+    innate, gain = (recording[name].values[life].astype(np.float64) * free for name in ("innate", "gain"))
     return innate, innate + gain * recording["weights"].values[life, -1]
 
 
@@ -66,7 +70,7 @@ def _weights(recording: Recording) -> Figure:
     figure = _page(11.6, 4.4, "Weights", f"Rows send, columns receive; {_first(recording)}.")
     units = order(recording)
     innate, learned = effective(recording)
-    gain = recording["gain"].values[0].astype(np.float64)
+    gain = recording["gain"].values[0].astype(np.float64) * ~np.isin(recording.labels["unit"], CLAMPED)
     parts = {"innate": innate, "gain": gain, "learned change, gain x plastic": learned - innate}
     for axes, (title, matrix) in zip(_panels(figure, 1, 3), parts.items()):
         limit = float(np.abs(matrix).max()) or 1.0
@@ -79,7 +83,8 @@ def _weights(recording: Recording) -> Figure:
 
 
 def _spectrum(recording: Recording) -> Figure:
-    about = f"Eigenvalues of the weights among free units, {len(recording['weights'].values)} lives."
+    lives = len(recording["weights"].values)
+    about = f"Eigenvalues of the weights among free units, {lives} lives. Dashed: real part 1, where activity may grow."
     figure = _page(8.4, 4.4, "Spectrum of the weights", about)
     free = np.flatnonzero(~np.isin(recording.labels["unit"], CLAMPED))
     before, after = [], []
@@ -87,12 +92,11 @@ def _spectrum(recording: Recording) -> Figure:
         newborn, old = (matrix[np.ix_(free, free)] for matrix in effective(recording, life))
         before.append(np.linalg.eigvals(newborn))
         after.append(np.linalg.eigvals(old))
-    circle = np.exp(1j * np.linspace(0.0, 2.0 * np.pi, 200))
     values = [np.concatenate(each) for each in (before, after)]
     reach = 1.1 * max(1.0, *(float(np.abs(each).max()) for each in values))
     last = int(recording.labels["sample"][-1]) + 1
     for axes, each, title in zip(_panels(figure, 1, 2), values, ("newborn", f"after {last} trials")):
-        axes.plot(circle.real, circle.imag, color=SOFT, linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.axvline(1.0, color=SOFT, linewidth=0.8, linestyle=(0, (4, 3)))  # dx = -x + W' y, y with slope 1
         axes.plot(each.real, each.imag, "o", color=INK, markersize=2.2, alpha=0.6, markeredgewidth=0)
         axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="real part")
         axes.set_title(title, loc="left", fontsize=10.5, pad=8)
@@ -126,11 +130,11 @@ def _modulators(recording: Recording) -> Figure:
     lives, trials, _, channels = factors.shape
     about = f"Mean and middle half over {lives} lives and {trials} trials, by outcome of the trial."
     figure = _page(9.6, 1.6 + 2.4 * channels, "Third factors", about)
-    right = recording["scores"].select(score="correct").values[..., 0] > 0.5
+    named = _halves(recording["scores"].select(score="correct").values[..., 0])
     time = recording.labels["step"]
     for axes, channel in zip(_panels(figure, channels, 1), range(channels)):
-        for outcome, colour, dash in (("right", KINDS[0], DASHES[0]), ("wrong", KINDS[1], DASHES[1])):
-            chosen = factors[..., channel][right if outcome == "right" else ~right]  # (trials, steps)
+        for (outcome, these), colour, dash in zip(named.items(), KINDS, DASHES):
+            chosen = factors[..., channel][these]  # (trials, steps)
             if len(chosen):
                 low, high = np.quantile(chosen, (0.25, 0.75), axis=0)
                 axes.fill_between(time, low, high, color=colour, alpha=0.2, linewidth=0, step="mid")
@@ -144,17 +148,30 @@ def _modulators(recording: Recording) -> Figure:
     return figure
 
 
+def _halves(scores: Array) -> dict[str, NDArray[np.bool_]]:
+    """Return which trials (L, T) were right and which wrong, or those above and not above the median score."""
+    if np.isin(scores, (0.0, 1.0)).all():
+        return {"right": scores > 0.5, "wrong": scores <= 0.5}
+    middle = float(np.median(scores))
+    return {f"score above {middle:.2g}": scores > middle, "others": scores <= middle}
+
+
 def _trajectories(recording: Recording) -> Figure:
-    """Draw mean trajectories of each type of trial on the first two principal components of free units' rates."""
+    """Draw mean trajectories of types of trials on the first two principal components of free units' rates.
+
+    Of many types the first MOST_KINDS are drawn, and the line about the picture says so.
+    """
     free = ~np.isin(recording.labels["unit"], CLAMPED)
     rates, kinds = recording["rates"].values[0][..., free].astype(np.float64), recording["kinds"].values[0]
-    count = min(100, len(rates) // 2)
+    count = max(1, min(100, len(rates) // 2))
     centred = rates.reshape(-1, rates.shape[2]) - rates.mean(axis=(0, 1))
-    _, sizes, axes_of = np.linalg.svd(centred, full_matrices=False)
-    share = sizes**2 / max(float((sizes**2).sum()), np.finfo(float).tiny)
-    about = f"Mean over the trials of a type, principal components of all trials; {_first(recording)}."
+    sizes, axes_of = np.linalg.eigh(centred.T @ centred)  # ascending; columns are components
+    share = np.append(sizes[::-1], 0.0) / max(float(sizes.sum()), np.finfo(float).tiny)
+    components = np.column_stack([axes_of[:, ::-1], np.zeros(len(sizes))])[:, :2]  # a second one where one unit is free
+    every, shown = len(np.unique(kinds)), np.unique(kinds)[:MOST_KINDS]
+    few = f" {len(shown)} of {every} types." if len(shown) < every else ""
+    about = f"Mean over the trials of a type, principal components of all trials; {_first(recording)}.{few}"
     figure = _page(9.6, 5.0, "Activity by type of trial", about)
-    shown = np.unique(kinds)[:MOST_KINDS]
     for axes, part, title in zip(
         _panels(figure, 1, 2), (slice(0, count), slice(-count, None)), (f"first {count} trials", f"last {count} trials")
     ):
@@ -162,15 +179,16 @@ def _trajectories(recording: Recording) -> Figure:
             chosen = rates[part][kinds[part] == kind]
             if not len(chosen):
                 continue
-            path = (chosen.mean(axis=0) - rates.mean(axis=(0, 1))) @ axes_of[:2].T
+            path = (chosen.mean(axis=0) - rates.mean(axis=(0, 1))) @ components
             look: dict[str, Any] = {"color": KINDS[number % len(KINDS)], "linestyle": DASHES[number % len(DASHES)]}
             axes.plot(path[:, 0], path[:, 1], linewidth=1.5, label=f"type {kind}, n = {len(chosen)}", **look)
             axes.plot(*path[0], "o", color=look["color"], markersize=5, markerfacecolor="white")
         axes.set_title(f"{title} (o: start)", loc="left", fontsize=10.5, pad=8)
         axes.set_xlabel(f"component 1, {share[0]:.0%} of the variance")
-        axes.legend(frameon=False, fontsize=8.0, labelcolor=INK)
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=8.0, labelcolor=INK)
         _grid(axes)
-    figure.axes[0].set_ylabel(f"component 2, {share[1] if len(share) > 1 else 0:.0%}")
+    figure.axes[0].set_ylabel(f"component 2, {share[1]:.0%}")
     _same_scale(figure.axes)
     return figure
 

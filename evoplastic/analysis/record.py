@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,6 +14,7 @@ from numpy.typing import NDArray
 
 from evoplastic.errors import UserError, nearest
 from evoplastic.evolution import Search
+from evoplastic.jit import source_hash
 from evoplastic.networks.roles import CLAMPED
 from evoplastic.problems.contract import INTACT, choose_lesions
 from evoplastic.problems.lifetimes import Lifetimes
@@ -30,7 +34,7 @@ class RecordRequest(NamedTuple):
     lives: int = 4
     first: int = 0  # trial
     trials: int | None = None  # None: all from `first` on
-    every: int = 10  # trials between all plastic weights; at least the last ones are kept
+    every: int = 10  # trials between all plastic weights; after the last trial where there are fewer
     synapses: int = 100  # that are followed step by step, drawn at random; all where there are fewer
     lesion: str = INTACT
     seed: int = 0  # another seed, other stimuli and noise
@@ -45,7 +49,7 @@ def planned(search: Search, request: RecordRequest) -> tuple[Wanted, int]:
             f"{nearest(request.task, problem.tasks)}"
         )
     choose_lesions(problem.lesions, [] if request.lesion == INTACT else [request.lesion])
-    lived = problem.settings.task.life_trials
+    lived = trials_of(search, request.task)
     trials = lived - request.first if request.trials is None else request.trials
     if trials < 1 or request.first + trials > lived:
         raise UserError(
@@ -58,6 +62,32 @@ def planned(search: Search, request: RecordRequest) -> tuple[Wanted, int]:
     wanted = Wanted(request.first, trials, every, _followed(problem.seed, units, places, request.synapses))
     steps = steps_per_trial(problem.task_of([request.task]))
     return wanted, request.lives * (wanted.bytes_of(units, steps, problem.channels) + 8 * units * units + 12 * trials)
+
+
+def trials_of(search: Search, task: str) -> int:
+    """Return how many trials a life has that tests this task: all of its tasks together."""
+    problem = _recordable(search)
+    life = problem.test_lives(Purpose.RECORDING, (0,), 1)[task][0]
+    return len(problem.tasks_of(life)) * int(problem.settings.task.trials)
+
+
+def check_memory(size: int) -> None:
+    """Raise UserError if a recording of `size` bytes does not fit; it is held up to four times while it is made."""
+    has = _memory()
+    if 4 * size > has / 2:
+        raise UserError(
+            f"the recording takes {size / 1e9:.1f} GB and four times that while it is made, more than half of the "
+            f"{has / 1e9:.0f} GB that there are; choose fewer --lives, --trials or --synapses, or a larger --every"
+        )
+
+
+def _memory() -> int:
+    """Return the bytes that this process may hold: the machine's, or what its control group allows where it is less."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):  # not Linux, or no limit
+            limits.append(int(Path(path).read_text()))
+    return min(limits)
 
 
 def record(
@@ -78,7 +108,8 @@ def record(
             parts.setdefault(name, []).append(array)
         done(number)
     arrays = {name: np.stack(each) for name, each in parts.items()} | {"synapses": wanted.synapses}
-    return Recording(arrays, _labels(problem, wanted, arrays), _about(problem, request) | of)
+    about = _about(problem, request) | {"tasks": [problem.tasks_of(life) for life in lives]}
+    return Recording(arrays, _labels(problem, wanted, arrays), about | of)
 
 
 _SHARED = ("first", "every", "synapses")
@@ -121,6 +152,9 @@ def _labels(problem: Lifetimes, wanted: Wanted, arrays: dict[str, NDArray[Any]])
 def _about(problem: Lifetimes, request: RecordRequest) -> dict[str, Any]:
     """Return what a reader must know of the lives beside the numbers."""
     settings = problem.settings
-    said = {"task": request.task, "lesion": request.lesion, "seed": request.seed}
+    said: dict[str, Any] = {"task": request.task, "lesion": request.lesion, "seed": request.seed}
+    said |= {"run_seed": problem.seed, "sources": source_hash(), "task_trials": int(settings.task.trials)}
+    said["reset_activity"] = bool(getattr(settings.task, "reset_activity", False)) or request.lesion == "activity_reset"
+    said["newborn_tasks"] = bool(settings.task.newborn_tasks)
     said["feedback_step"] = problem.feedback_step(request.task)
     return said | {name: msgspec.to_builtins(getattr(settings, name)) for name in ("network", "rule", "modulation")}

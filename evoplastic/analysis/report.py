@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,15 +13,23 @@ from matplotlib import style
 from evoplastic.analysis.canvas import STYLE
 from evoplastic.analysis.figures import figure_files
 from evoplastic.analysis.sections import SECTIONS, Case, Section
+from evoplastic.errors import UserError
 from evoplastic.files import plain
 
 FORMAT, VERSION = "evoplastic.analysis", 1
 
 
 def sections_of(case: Case) -> dict[str, Section]:
-    """Return what every section says of a run."""
+    """Return what every section says of a run; one that cannot answer for it says why in a sentence."""
     with style.context(["default", STYLE]):
-        return {name: make(case) for name, make in SECTIONS.items()}
+        return {name: _answer(name, make, case) for name, make in SECTIONS.items()}
+
+
+def _answer(name: str, make: Callable[[Case], Section], case: Case) -> Section:
+    try:
+        return make(case)
+    except UserError as error:
+        return Section(name.capitalize(), [f"Not answered: {error}."])
 
 
 def report_files(title: str, about: str, sections: Mapping[str, Section], html: bool) -> dict[str, bytes]:

@@ -149,7 +149,7 @@ def _by_time(recording: Recording, name: str, life: int) -> Array:
 def _before(recording: Recording, rates: Array) -> Array:
     """Return what units (time, N) sent in the step before: nothing at birth, or when activity was put to rest."""
     before = np.vstack([np.zeros_like(rates[:1]), rates[:-1]])
-    if recording.about["lesion"] == "activity_reset":
+    if recording.about["reset_activity"]:
         before[:: recording["rates"].values.shape[2]] = 0.0
     return before
 

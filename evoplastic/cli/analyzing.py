@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from evoplastic.cli.options import Address, Backend, Json, Plugin, RunName, RunsDir, Workers
-from evoplastic.cli.session import open_session
+from evoplastic.cli.running import INTERRUPTED
+from evoplastic.cli.session import Session, open_session
 from evoplastic.plugins import use_plugin
 
 
@@ -30,6 +32,7 @@ def analyze(
     session = open_session(backend, workers, address, None, as_json)
     from evoplastic.analyses import AnalysisRequest
     from evoplastic.analyses import analyze as analyze_run
+    from evoplastic.evaluators.contract import Abandoned
     from evoplastic.launch import load_run
     from evoplastic.runs import runs_dir as resolve_runs_dir
 
@@ -37,11 +40,28 @@ def analyze(
     for warning in found.warnings:
         session.screen.warn(warning)
     request = AnalysisRequest(lives, record, seed, html)
-    with session.evaluator(found.search) as evaluator, session.screen.waiting("analyzing") as tell:
-        files = analyze_run(found, evaluator, request, tell)
+    session.stop.patience = 1
+    try:
+        with session.evaluator(found.search) as evaluator, session.screen.waiting("analyzing") as tell:
+            files = analyze_run(found, evaluator, request, _stoppable(session, tell))
+    except Abandoned:
+        session.screen.say("analysis abandoned; nothing was written")
+        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         written = {"format": "evoplastic.analyze", "version": 1, "files": [str(file) for file in files]}
         print(json.dumps(written), file=session.out)
     for file in files:
         if file.suffix in (".png", ".html", ".json"):
             session.screen.say(str(file))
+
+
+def _stoppable(session: Session, tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Return `tell`, which gives up between stages once a signal asked for it."""
+    from evoplastic.evaluators.contract import Abandoned
+
+    def told(stage: str) -> None:
+        tell(stage)
+        if session.stop.finish():
+            raise Abandoned
+
+    return told

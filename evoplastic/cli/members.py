@@ -61,10 +61,7 @@ def export(
     from evoplastic.runs import runs_dir as resolve_runs_dir
 
     path, screen = Path(out), Screen()
-    if path.suffix != ".npz":
-        raise UserError(f"a genotype is an .npz file, got -o {out}; give it that ending")
-    if os.path.exists(path):  # unlike Path.exists, also False for a name that no file can have
-        raise UserError(f"{path} exists already; give another file with -o")
+    _check_new(out)
     genotype = find_genotype(source, resolve_runs_dir(runs_dir), screen.warn)
     write_whole(path, genotype.to_bytes())
     blocks = ", ".join(f"{name} {tuple(values.shape)}" for name, values in genotype.blocks.items())
@@ -103,8 +100,11 @@ def record(
     for warning in found.warnings:
         screen.warn(warning)
     request = RecordRequest(task, lives, first, trials, every, synapses, lesion, seed)
-    genes, of = genes_called(found, genome), {"run": found.folder.path.name, "genome": genome}
-    default = found.folder.path / "recordings" / f"{task}-{genome}-{lesion}-seed{seed}.npz"
+    generation = 0 if genome == "generation_0" else found.state.generation
+    genes, of = genes_called(found, genome), {"run": found.folder.path.name, "genome": genome, "generation": generation}
+    default = found.folder.path / "recordings" / f"{task}-{genome}-g{generation}-{lesion}-seed{seed}.npz"
+    if out is not None:
+        _check_new(out)
     path = _recorded(found.search, genes, request, of, default if out is None else Path(out), screen)
     if as_json:
         print(json.dumps({"format": "evoplastic.record", "version": 1, "file": str(path)}))
@@ -114,7 +114,7 @@ def _recorded(
     search: Search, genes: Any, request: RecordRequest, of: dict[str, Any], path: Path, screen: Screen
 ) -> Path:
     """Record into `path`, and tell what is there."""
-    from evoplastic.analysis.record import planned, record
+    from evoplastic.analysis.record import check_memory, planned, record
     from evoplastic.files import write_whole
 
     size = planned(search, request)[1]
@@ -129,11 +129,9 @@ def _recorded(
     return path
 
 
-def check_memory(size: int) -> None:
-    """Raise UserError if a recording of `size` bytes does not fit; it is held up to four times while it is made."""
-    has = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if 4 * size > has / 2:
-        raise UserError(
-            f"the recording takes {size / 1e9:.1f} GB and four times that while it is made, more than half of this "
-            f"machine's {has / 1e9:.0f} GB; choose fewer --lives, --trials or --synapses, or a larger --every"
-        )
+def _check_new(out: str) -> None:
+    """Raise UserError unless `out` is the name of an .npz file that there is not."""
+    if not out.endswith(".npz"):
+        raise UserError(f"what is written is an .npz file, got -o {out}; give it that ending")
+    if os.path.exists(out):  # unlike Path.exists, also False for a name that no file can have
+        raise UserError(f"{out} exists already; give another file with -o")

@@ -63,8 +63,9 @@ class LeakySettings(
 
         The spread of innate weights is per sqrt(N), so that it means the same in a larger network. Clamped, modulatory
         and value units start without input. With `stimulus_weights` a, weights from stimulus units are drawn evenly
-        from [-a, a] instead, and start with a gain of 0; they need a gene for each synapse. So do inputs of units whose
-        role is in `born_unplastic`. All projections onto clamped units share a gene, since they reach nothing.
+        from [-a, a] instead, and start with a gain of 0; they need a gene for each synapse. Inputs of units whose role
+        is in `born_unplastic` start with a gain of 0 too. All projections onto clamped units share a gene, since they
+        reach nothing.
         """
         places = self.places()
         shape = (self.units, self.units)
@@ -75,6 +76,12 @@ class LeakySettings(
         of_innate, of_gain = (_genes(block.sharing, places) for block in (innate, gain))
         plastic = np.ones(shape, bool)
         plastic[:, [unit for role in self.born_unplastic for unit in places[role]]] = False
+        shared = len(np.intersect1d(of_gain[plastic], of_gain[~plastic]))
+        if shared or (self.born_unplastic and (gain.floor or 0.0) > 0.0):
+            raise UserError(
+                f"problem.network.born_unplastic = {list(self.born_unplastic)} wants gains of their own that may be 0; "
+                'set problem.genome.gain.sharing = "synapse" and no floor above 0'
+            )
         if self.stimulus_weights is None:
             return (
                 Block("innate", shape, of_innate, innate, born),

@@ -47,8 +47,8 @@ def _plasticity_off(values: Values, context: Context) -> Values:
 
 
 def _gains_uniform(values: Values, context: Context) -> Values:
-    """Give synapses the mean of their gains, but not those that alone are born with a gain of 0: they are inputs."""
-    born = context.initial["gain"] != 0.0
+    """Give synapses the mean of their gains, but those that alone are born unplastic, with a gain of 0."""
+    born = np.abs(context.initial["gain"]) > 1e-12  # bounds turn 0 into a rounding error
     plastic = born if born.any() else ~born
     return values | {"gain": np.where(plastic, values["gain"][plastic].mean(), values["gain"])}
 

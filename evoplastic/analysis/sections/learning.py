@@ -8,7 +8,7 @@ from typing import Any
 from evoplastic.analysis.evaluation import EVOLVED, PARTS
 from evoplastic.analysis.figures import conditions, learning
 from evoplastic.analysis.sections.contract import Case, Row, Section
-from evoplastic.analysis.statistics import Interval, share
+from evoplastic.analysis.statistics import Interval
 
 
 def learning_in_life(case: Case) -> Section:
@@ -31,12 +31,14 @@ def _parts(result: dict[str, Any]) -> list[str]:
 
 def _lost(result: dict[str, Any], summaries: Any) -> Iterator[Row]:
     """Yield what each lesion costs: the paired difference of evolved less lesioned."""
-    for name, lost in result["lost_by_lesion"].items():
-        cells = [Interval(*(lost[part][key] for key in Interval._fields)) for part in _parts(result)]
-        yield f"{name.replace('_', ' ')}: {summaries[name]}", *(_signed(cell) for cell in cells)
+    told = result.get("over_tasks", result)["lost_by_lesion"]  # tasks that are a sample are the unit of replication
+    for name, lost in told.items():
+        yield f"{name.replace('_', ' ')}: {summaries[name]}", *(_signed(lost[part]) for part in _parts(result))
 
 
-def _signed(interval: Interval) -> str:
-    plus = "+" if interval.mean > 0 else ""
-    ends = "" if interval.low is None or interval.high is None else f" [{share(interval.low)}, {share(interval.high)}]"
-    return f"{plus}{share(interval.mean)}{ends}"
+def _signed(lost: dict[str, Any]) -> str:
+    """Return a difference with its sign and interval, nothing for lives that ended in what is not a number."""
+    if lost["mean"] is None:
+        return ""
+    text = str(Interval(*(lost[key] for key in Interval._fields)))
+    return f"+{text}" if lost["mean"] > 0 else text

@@ -13,15 +13,17 @@ def network(case: Case) -> Section:
     problem = case.search.problem
     task = (problem.withheld or choosing_tasks(problem))[0]
     recording = case.recorded(task, "center")
-    newborn, old = effective(recording)
-    change = float(np.linalg.norm(old - newborn) / max(float(np.linalg.norm(newborn)), np.finfo(float).tiny))
+    lives = [effective(recording, life) for life in range(len(recording.labels["life"]))]
+    smallest = np.finfo(float).tiny
+    shares = [np.linalg.norm(old - newborn) / max(float(np.linalg.norm(newborn)), smallest) for newborn, old in lives]
+    change = float(np.mean(shares))
     last = int(recording.labels["sample"][-1]) + 1
-    met = "never met" if task in problem.withheld else "met"
+    met = "never met" if task in (*problem.withheld, *problem.validation) else "met"
     return Section(
         "The network at work",
         [
             f"{len(recording.labels['life'])} lives on {task}, which evolution {met}.",
-            f"After {last} trials the learned change is {change:.3g} of the weights' norm (first life).",
+            f"After {last} trials the learned change is {change:.3g} of the norm of weights onto free units (mean).",
         ],
         network_figures(recording),
         numbers={"task": task, "learned_change_over_weights": change},
