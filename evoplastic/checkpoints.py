@@ -19,10 +19,11 @@ import numpy as np
 
 from evoplastic.errors import UserError, writing
 from evoplastic.files import Migration, migrated, remove_leftovers, write_together
-from evoplastic.npz import DTYPES, Array, content_sha256, npz_bytes, read_npz
+from evoplastic.npz import Array, content_sha256, npz_bytes, read_npz
 
 FORMAT = "evoplastic.checkpoint"
 MIGRATIONS: dict[int, Migration] = {}  # version N of the meta document -> version N + 1
+KEPT = ("<f8", "<i8", "<u8", "|u1")  # types of a search's arrays
 _NAME = re.compile(r"\w[\w./-]*")
 
 
@@ -134,10 +135,8 @@ def _encode(checkpoint: Checkpoint) -> dict[str, Array]:
         little = np.asarray(value, dtype=np.asarray(value).dtype.newbyteorder("<"), order="C")
         if name == "meta" or not _NAME.fullmatch(name):
             raise ValueError(f"a checkpoint's array cannot be named {name!r}")
-        if little.dtype.str not in DTYPES:
-            raise ValueError(
-                f"checkpoint array {name!r} must be float32, float64, int64, uint64 or uint8, got {little.dtype}"
-            )
+        if little.dtype.str not in KEPT:
+            raise ValueError(f"checkpoint array {name!r} must be float64, int64, uint64 or uint8, got {little.dtype}")
         arrays[name] = little
     return dict(sorted(arrays.items()))
 

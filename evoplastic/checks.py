@@ -28,7 +28,7 @@ from evoplastic.networks import NETWORKS
 from evoplastic.plugins import blame, line_of, plugged
 from evoplastic.problems.lesions import Body
 from evoplastic.problems.lifetimes import Lifetimes
-from evoplastic.rollout import live
+from evoplastic.rollout import live, live_plainly
 from evoplastic.rules import RULES
 from evoplastic.rules.coefficients import GRANULARITIES, limits
 from evoplastic.strategies import STRATEGIES
@@ -204,7 +204,7 @@ def _live(body: Body, plain: bool = False) -> Lived:
     """Return what a short life of a body comes to, compiled or in plain Python."""
     scores = np.zeros((TRIALS, SCORE_COLUMNS), np.float32)
     plastic = np.full_like(body.network.innate, np.nan)
-    run = getattr(live, "py_func", live) if plain else live
+    run = live_plainly if plain else live
     with np.errstate(over="ignore"):  # plain Python's Philox wraps around, as it must
         run(*body, np.uint64(7), plastic, scores)
     return Lived(scores, plastic)

@@ -42,7 +42,8 @@ def build_manifest(command: list[str], source_hash: str) -> dict[str, Any]:
 def deciding_facts(manifest: dict[str, Any]) -> dict[str, Any]:
     """Return those of a manifest's facts that may change a run's bits, by name."""
     facts = {key: manifest.get(key) for key in ("evoplastic", "source_hash", "python", "platform")}
-    facts["plugin"] = (manifest.get("plugin") or {}).get("sha256")  # whatever its file is called
+    plugin = manifest.get("plugin")
+    facts["plugin"] = plugin.get("sha256") if isinstance(plugin, dict) else plugin  # whatever its file is called
     return facts | {package: manifest["packages"].get(package) for package in ("numpy", "numba", "llvmlite")}
 
 

@@ -42,6 +42,12 @@ def live(network, rule, modulation, task, key, plastic, scores):
     live_seen(network, rule, modulation, task, key, plastic, scores, Unseen(0))
 
 
+def live_plainly(network, rule, modulation, task, key, plastic, scores):
+    """Run the lifetime that `live` runs in plain Python: slowly, and with bounds and errors that can be looked at."""
+    plain = getattr(live_seen, "py_func", live_seen)
+    plain(network, rule, modulation, task, key, plastic, scores, Unseen(0))
+
+
 @kernel
 def live_seen(network, rule, modulation, task, key, plastic, scores, recorder):
     """Run the lifetime that `live` runs, and tell `recorder` what happens."""

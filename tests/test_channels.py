@@ -17,7 +17,7 @@ from evoplastic.modulation.none import UnmodulatedSettings
 from evoplastic.modulation.reward import RewardSettings
 from evoplastic.modulation.td import TemporalDifferenceSettings
 from evoplastic.problems.lesions import LESIONS, Body
-from evoplastic.rollout import live
+from evoplastic.rollout import live_plainly
 from evoplastic.rules.contract import Around
 from evoplastic.rules.node_perturbation import NodePerturbationSettings
 
@@ -124,7 +124,7 @@ def test_a_rule_hears_the_channel_that_it_names(channel):
         quiet_trials=life.quiet,
     ).build(Around(life.dt, life.trials, len(life.innate), modulation.channels), {})
     places = {role: range(units[0], units[-1] + 1) for role, units in life.roles.items() if units}
-    ours = lived(built._replace(rule=rule, modulation=modulation.build(places)), getattr(live, "py_func", live))
+    ours = lived(built._replace(rule=rule, modulation=modulation.build(places)), live_plainly)
     same_life(ours, naive.Lifetime(life).run())
     assert ours.plastic.any()
 

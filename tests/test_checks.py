@@ -15,7 +15,7 @@ TYPES = [name for name, kind in RULES.items() if not issubclass(kind, RowSetting
 
 @pytest.mark.parametrize("name", [*TYPES, "oja"])
 def test_in_plain_python_every_type_of_rule_keeps_what_it_promises(monkeypatch, name):
-    monkeypatch.setattr(checks, "live", getattr(checks.live, "py_func", checks.live))
+    monkeypatch.setattr(checks, "live", checks.live_plainly)
     monkeypatch.setattr(checks, "TRIALS", 6)
     said = list(checks.check_part("RULES", name))
     assert said[-1] == "other genomes compile nothing" and len(said) == 5 + len(RULES[name]().coefficients())
@@ -35,7 +35,7 @@ class Wrong(Fixed):
 
 def lived(monkeypatch, **methods):
     """Return what the checks of a body say whose rule has these methods, in plain Python."""
-    monkeypatch.setattr(checks, "live", getattr(checks.live, "py_func", checks.live))
+    monkeypatch.setattr(checks, "live", checks.live_plainly)
     kind = type("Wrong", (Wrong,), {"__annotations__": {"eta": "float"}, **methods})
     body = checks._body(checks.short_problem(rule={"type": "fixed"}), 0)
     return list(checks._check_lives(body._replace(rule=kind(*body.rule))))

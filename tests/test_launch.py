@@ -222,7 +222,7 @@ def test_damaged_checkpoints_fall_back_to_the_one_before_and_end_in_the_same_bit
     for generation in (3, 2)[:damaged]:
         path = stopped.folder.path / "checkpoints" / f"gen-{generation:08d}.npz"
         content = bytearray(path.read_bytes())
-        content[len(content) // 2] ^= 1
+        content[content.index(b"\x93NUMPY") + 200] ^= 1  # of the first array's numbers
         path.write_bytes(content)
     run = load_run(stopped.folder.path)
     assert run.state.generation == 3 - damaged and len(run.warnings) == damaged

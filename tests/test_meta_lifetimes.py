@@ -18,7 +18,7 @@ from evoplastic.config import deciding, difference, parse_config, write_toml
 from evoplastic.errors import UserError
 from evoplastic.problems.contract import Life
 from evoplastic.random import Purpose
-from evoplastic.rollout import live
+from evoplastic.rollout import live, live_plainly
 from evoplastic.tasks.contract import (
     CORRECT,
     LOSS,
@@ -282,7 +282,7 @@ def lived_body(body, key, trials, kernel=live):
 def test_plain_python_lives_the_same_life():
     problem = lifetimes("key-door")
     body = problem.body(problem.layout.initial(), Life(Purpose.VALIDATION, (0,), "key-door"))
-    (ours, plastic), (theirs, written) = (lived_body(body, 7, 40, kernel) for kernel in (live, live.py_func))
+    (ours, plastic), (theirs, written) = (lived_body(body, 7, 40, kernel) for kernel in (live, live_plainly))
     np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_allclose(plastic, written, rtol=1e-4, atol=1e-6)
     assert np.abs(plastic).max() > 0.01
@@ -309,7 +309,7 @@ def ends(name, body, key, monkeypatch):
 
     for function, stand_in in (("begin_trial", beginning), ("rest", resting), ("end_trial", ending)):
         monkeypatch.setattr(rollout, function, stand_in)
-    lived_body(body, key, 40, live.py_func)
+    lived_body(body, key, 40, live_plainly)
     return rested, begun
 
 

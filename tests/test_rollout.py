@@ -7,7 +7,7 @@ from conftest import lived, replace, same_life, small_life, structs
 
 from evoplastic.modulation.contract import every_step, memory, modulate
 from evoplastic.networks.contract import activate, express, rest
-from evoplastic.rollout import live
+from evoplastic.rollout import live_plainly
 from evoplastic.rules.contract import accumulate, begin_exploring, consolidate, continual, explore, newborn
 from evoplastic.tasks.contract import (
     begin_trial,
@@ -177,7 +177,7 @@ def test_a_wrong_cost_of_modulation_shows():
 
 def test_plain_python_lives_the_same_life():
     life = small_life()
-    same_life(lived(life, live.py_func), lived(life))
+    same_life(lived(life, live_plainly), lived(life))
 
 
 def test_a_trial_does_not_depend_on_the_trials_after_it():

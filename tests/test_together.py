@@ -14,7 +14,7 @@ from evoplastic.errors import UserError
 from evoplastic.genome import groups
 from evoplastic.modulation import MODULATIONS
 from evoplastic.modulation.channels import channels_of
-from evoplastic.rollout import live
+from evoplastic.rollout import live, live_plainly
 from evoplastic.rules import RULES
 from evoplastic.rules.contract import Around, continual, explore
 from evoplastic.rules.node_perturbation import NodePerturbationSettings
@@ -24,7 +24,7 @@ TOGETHER = together_of(RULES, __name__)
 UNITS, STEPS = 5, 6
 HEBB = RULES["clipped_hebb"](eta=0.5, bound=0.2, channel="r")
 DECAYING = RULES["decaying_hebb"](eta=0.3, decay=0.1, channel="m")
-PLAIN = getattr(live, "py_func", live)
+PLAIN = live_plainly
 
 
 @pytest.fixture(autouse=True)
