@@ -29,7 +29,7 @@ from scipy.linalg import cho_factor, cho_solve
 from threadpoolctl import threadpool_limits
 
 from evoplastic.errors import UserError
-from evoplastic.networks.roles import CLAMPED, ROLES
+from evoplastic.networks.roles import CLAMPED
 from evoplastic.random import Purpose, permutation, stream_key
 from evoplastic.recordings import Recording
 from evoplastic.tasks.truth_tables import stimuli_of
@@ -128,7 +128,7 @@ def samples_of(recording: Recording, tables: Mapping[str, str], trials: range | 
     Those are units that no task clamps and that are not read as the response. UserError for trials not recorded.
     """
     wanted = {} if trials is None else {"trial": trials}
-    roles = [role for role in ROLES if role not in (*CLAMPED, "response")]
+    roles = sorted(set(recording.labels["unit"].tolist()) - {*CLAMPED, "response"})
     rates = recording["rates"].select(unit=roles, **wanted)
     chosen = np.isin(recording.labels["trial"], rates.labels["trial"])
     labels = {name: of[:, chosen].reshape(-1) for name, of in labels_of(recording, tables).items()}
