@@ -110,7 +110,7 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
         raise UserError(explained(str(error), raw, RunConfig)) from None
     problem: ProblemSettings = config.problem.resolve()
     try:
-        choose_lesions(problem.lesions, config.evaluation.controls)
+        choose_lesions(problem, config.evaluation.controls)
     except UserError as error:
         raise UserError(f"evaluation.controls: {error}") from None
     return msgspec.structs.replace(config, problem=problem)

@@ -83,6 +83,7 @@ WORLD = np.uint64(7)
 CHANGES = np.uint64(8)
 FAMILY = np.uint64(9)
 CHOICES = np.uint64(10)
+STIMULUS_NOISE = np.uint64(11)
 
 _TO_UNIT = np.float32(2.0**-32)
 
@@ -100,6 +101,20 @@ def below(word, n):
 
 
 @kernel
+def _box_muller(word, turn):
+    """Map two uint32 words to two standard normals."""
+    radius = np.sqrt(np.float32(-2.0) * log(unit(word)))
+    s, c = sincos_turn(np.float32(turn >> np.uint32(8)) * np.float32(2.0**-24))
+    return radius * c, radius * s
+
+
+@kernel
+def normal_pair(words):
+    """Map the first two of a counter's words to two standard normals, by Box and Muller's transform."""
+    return _box_muller(words[0], words[1])
+
+
+@kernel
 def fill_normals(key, out):
     """Fill `out` (D,) with standard normals addressed by (key, position), by Box and Muller's transform.
 
@@ -112,10 +127,7 @@ def fill_normals(key, out):
     normals = np.empty((4, quarter), np.float32)
     for pair in range(2):
         for i in range(quarter):
-            radius = np.sqrt(np.float32(-2.0) * log(unit(words[2 * pair, i])))
-            s, c = sincos_turn(np.float32(words[2 * pair + 1, i] >> np.uint32(8)) * np.float32(2.0**-24))
-            normals[2 * pair, i] = radius * c
-            normals[2 * pair + 1, i] = radius * s
+            normals[2 * pair, i], normals[2 * pair + 1, i] = _box_muller(words[2 * pair, i], words[2 * pair + 1, i])
     out[:] = normals.reshape(4 * quarter)[: out.shape[0]]
 
 

@@ -80,6 +80,7 @@ def structs(life: naive.Life) -> Structs:
         tasks_per_life=len(life.tables),
         newborn_tasks=life.newborn_blocks,
         feedback="binary" if life.binary else "graded",
+        stimulus_noise=life.stimulus_noise,
         answer="single" if life.single else "pair",
         periods=PeriodSettings(**{period: getattr(life, period) for period in periods}),
         levels=LevelSettings(

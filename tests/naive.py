@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-STIMULI, NOISE, FEEDBACK = 1, 2, 3  # streams of a lifetime
+STIMULI, NOISE, FEEDBACK, STIMULUS_NOISE = 1, 2, 3, 11  # streams of a lifetime
 
 
 def philox(key, stream, index):
@@ -106,6 +106,7 @@ class Life:
     baseline_rate: float = 0.1
     smoothness: float = 0.27
     binary: bool = False
+    stimulus_noise: float = 0.0  # deviation
     single: bool = False  # the first response unit answers alone, by its sign
     newborn_blocks: bool = False
     shuffled: bool = False
@@ -190,6 +191,7 @@ class Lifetime:
             self.x = self.moved(self.x, y_before, xi)
             self.y = self.output(self.x)
             self.clamp(ms, kind, response, fed)
+            self.y[life.roles["stimulus"]] += self.noise_of_stimuli(trial, step)
             self.E = self.traced(self.E, xi, y_before, self.y)
             if life.response_at <= ms < life.response_at + life.response:
                 outputs.append(self.y[life.roles["response"]])
@@ -204,6 +206,17 @@ class Lifetime:
                 self.consolidate(age, self.third_factor(fed, kind) if life.modulation != "none" else 1.0)
         self.loss[trial] = loss
         self.correct[trial] = response == target
+
+    def noise_of_stimuli(self, trial, step):
+        """Return what is added to the two stimulus units: deviation times sqrt(-2 log u) (cos, sin) of a random turn"""
+        life = self.life
+        shown, within = divmod(step * life.dt, life.onset)
+        if shown >= life.stimuli or within >= life.stimulus:
+            return 0.0
+        word, turn, *_ = philox(life.key, STIMULUS_NOISE, trial * life.steps + step)
+        angle = 2 * math.pi * (turn >> 8) / 2**24
+        radius = math.sqrt(-2 * math.log(unit(word)))
+        return life.stimulus_noise * radius * np.array([math.cos(angle), math.sin(angle)])
 
     def judged(self, outputs, target):
         """Return loss and response: of two units against .9 and .1, of a single one against .98 or -.98"""

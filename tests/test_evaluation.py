@@ -227,6 +227,7 @@ class Maze:
 
     def __init__(self, real):
         self.layout, self.lesions, self.privileged, self.marks = real.layout, real.lesions, real.privileged, real.marks
+        self.check_lesion = real.check_lesion
 
     def pairs(self, tasks):
         return []

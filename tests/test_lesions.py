@@ -81,7 +81,7 @@ def values_and_context(key=3):
     values = {"innate": draw(0.0, 1.0, (UNITS, UNITS)), "gain": draw(0.2, 1.0, (UNITS, UNITS))}
     initial = {"innate": draw(0.0, 1.0, (UNITS, UNITS)), "gain": np.ones((UNITS, UNITS))}
     types = np.repeat([0, 1, 2], UNITS // 3)
-    return values, Context(initial, groups("projection", types, 3), np.uint64(key))
+    return values, Context(initial, groups("projection", types, 3), np.arange(1, UNITS), np.uint64(key))
 
 
 def after(lesion, key=3):

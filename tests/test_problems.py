@@ -1,6 +1,7 @@
 """Problems: evolution, evaluation and figures need nothing of a problem but its contract."""
 
 import typing
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from evoplastic.evaluators.threads import Threads
 from evoplastic.evolution import Search, evolve
 from evoplastic.genome import Block, BlockSettings, GenomeLayout
 from evoplastic.problems import PROBLEMS
-from evoplastic.problems.contract import DRAWN, Life, Problem, ProblemSettings, choose_lesions
+from evoplastic.problems.contract import DRAWN, Life, Problem, ProblemSettings, choose_lesions, unknown_lesion
 from evoplastic.problems.lifetimes import MOST_PACKED
 from evoplastic.random import Purpose, fill_normals, stream_key
 
@@ -34,7 +35,7 @@ class Threshold:
     withholding = "nothing withheld"
     validation = withheld = ()
     sampled = False
-    lesions = {}
+    lesions, graded = {}, {}
     marks = {}
     privileged = "The genome is told nothing."
     chance, random_policy, oracle = 0.5, 0.25, 1.0
@@ -52,6 +53,9 @@ class Threshold:
     def test_lives(self, purpose, path, lives):
         return {task: [Life(purpose, (*path, life), task) for life in range(lives)] for task in self.tasks}
 
+    def check_lesion(self, lesion):
+        raise unknown_lesion(lesion, self.lesions)
+
     def score(self, genotype, life):
         hits = self.course(genotype, life)[-self.scored_trials :].mean()
         return np.array([hits, hits])
@@ -61,6 +65,9 @@ class Threshold:
         fill_normals(stream_key(0, life.purpose, *life.path), noise)
         yes = 1 / (1 + np.exp(-(genotype.sum() + 0.1 * noise)))
         return yes if life.task in ("f", DRAWN) else 1 - yes
+
+    def losses(self, genotype, life):
+        return 1 - self.course(genotype, life)
 
 
 def search_of(problem) -> Search:
@@ -107,9 +114,9 @@ def test_a_control_of_another_problem_is_refused():
 
 
 def test_lesions_are_chosen_once_and_in_order():
-    known = {"a": "", "b": "", "c": ""}
+    known = SimpleNamespace(lesions={"a": "", "b": "", "c": ""}, check_lesion=lambda name: None)
     assert choose_lesions(known, ["b", "all", "a"]) == ["b", "a", "c"]
-    assert choose_lesions(known, []) == choose_lesions({}, ["all"]) == []
+    assert choose_lesions(known, []) == choose_lesions(SimpleNamespace(lesions={}), ["all"]) == []
 
 
 # ---- lifetimes

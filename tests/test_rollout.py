@@ -50,6 +50,7 @@ LIVES = {
     },
     "shuffled feedback": {"shuffled": True},
     "a single response": {"single": True},
+    "noisy stimuli": {"stimulus_noise": 0.7},
     "shuffled binary feedback": {"shuffled": True, "binary": True},
     "activity at rest before each trial": {"reset_activity": True},
 }

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from evoplastic.analysis.over_tasks import summary_over_tasks
 from evoplastic.analysis.statistics import Interval, interval, paired, share
 from evoplastic.errors import UserError, nearest
-from evoplastic.evaluators.contract import Evaluator, Job
+from evoplastic.evaluators.contract import Evaluator, Job, Measure
 from evoplastic.evolution import Search
 from evoplastic.problems.contract import INTACT, METRIC, PLASTICITY_OFF, Problem, choose_lesions
 from evoplastic.random import Purpose
@@ -91,7 +91,7 @@ def evaluate(
     chosen = choose_tasks(problem, request.tasks)
     courses = {}
     for name in condition_names(problem, request.controls):
-        courses[name] = _live(search, center, evaluator, request, chosen, name)
+        courses[name] = live(search, center, evaluator, request, chosen.tasks, name)
         done(name)
     measured = {"lives": request.lives, **_measured(problem, courses.values(), chosen)}
     addressed = {"seed": search.config.seed, "evaluation_seed": request.seed, "genome": "center"}
@@ -109,7 +109,7 @@ def evaluate(
 
 def condition_names(problem: Problem, controls: Iterable[str]) -> list[str]:
     """Return the conditions that are evaluated, in order: evolved, generation 0, then each control once."""
-    return [EVOLVED, GENERATION_0, *choose_lesions(problem.lesions, controls)]
+    return [EVOLVED, GENERATION_0, *choose_lesions(problem, controls)]
 
 
 def choose_tasks(problem: Problem, tasks: Sequence[str] | None = None) -> Chosen:
@@ -165,17 +165,23 @@ def _references(problem: Problem, chosen: Chosen) -> dict[str, Any]:
     return told
 
 
-def _live(
-    search: Search, center: Array, evaluator: Evaluator, request: EvaluationRequest, chosen: Chosen, condition: str
+def live(
+    search: Search,
+    center: Array,
+    evaluator: Evaluator,
+    request: EvaluationRequest,
+    tasks: Sequence[str],
+    condition: str,
+    measure: Measure = "course",
 ) -> Courses:
-    """Return the metric of one condition's lives on each task, trial by trial."""
+    """Return what is measured of one condition's lives on each task, (lives, trials); a lesion is a condition too."""
     candidates = Fixed(np.stack([center, search.start().center]))
     member = int(condition == GENERATION_0)
-    lesion = condition if condition in search.problem.lesions else INTACT
+    lesion = INTACT if condition in (EVOLVED, GENERATION_0) else condition
     addresses = search.problem.test_lives(Purpose.EVALUATION, (request.seed,), request.lives)
-    jobs = [Job(member, life._replace(lesion=lesion)) for task in chosen.tasks for life in addresses[task]]
-    lived = evaluator.evaluate(candidates, jobs, "course")
-    return dict(zip(chosen.tasks, lived.reshape(len(chosen.tasks), request.lives, -1)))
+    jobs = [Job(member, life._replace(lesion=lesion)) for task in tasks for life in addresses[task]]
+    lived = evaluator.evaluate(candidates, jobs, measure)
+    return dict(zip(tasks, lived.reshape(len(tasks), request.lives, -1)))
 
 
 def _scores(courses: Courses, scored_trials: int) -> Scores:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoplastic.errors import UserError
-from evoplastic.problems.contract import Life
+from evoplastic.problems.contract import Life, Problem
 from evoplastic.strategies.contract import Candidates
 
-Measure = Literal["score", "course"]
+Row = NDArray[Any]
+Measure = Literal["score", "course", "losses"] | Callable[[Any, NDArray[np.float64], Life], Row]
 
 
 class Job(NamedTuple):
@@ -41,11 +43,19 @@ class Poisoned(UserError):
         self.job = job
 
 
-class Evaluator(Protocol):
-    """Computes `problem.score` or `problem.course` for each job. Row i belongs to job i, always."""
+def measuring(problem: Problem, measure: Measure) -> Callable[[NDArray[np.float64], Life], Row]:
+    """Return what makes a row of a genotype and a life: a method of the problem, or a function told of it first."""
+    return partial(measure, problem) if callable(measure) else getattr(problem, measure)
 
-    def evaluate(self, candidates: Candidates, jobs: Sequence[Job], measure: Measure = "score") -> NDArray[np.float64]:
-        """Return (jobs, columns) float64; raise Abandoned if asked to give up, Poisoned if a job kills workers."""
+
+class Evaluator(Protocol):
+    """Computes `problem.score`, `.course`, `.losses` or a function of (problem, genotype, life) for each job.
+
+    Row i belongs to job i, always. A function is one of a module, or a partial of one, so that it can travel.
+    """
+
+    def evaluate(self, candidates: Candidates, jobs: Sequence[Job], measure: Measure = "score") -> Row:
+        """Return (jobs, columns); raise Abandoned if asked to give up, Poisoned if a job kills workers."""
 
     def report(self) -> dict[str, Any]:
         """Return what happened since the last report: `workers`, `idle_fraction`, and what the backend can lose."""

@@ -10,7 +10,8 @@ import math
 from collections import Counter, deque
 
 import numpy as np
-from numpy.typing import NDArray
+
+from evoplastic.evaluators.contract import Row
 
 LONGEST_SECONDS, SHORTEST_SECONDS = 0.25, 0.02  # of a chunk
 DISPATCH_SECONDS = 0.001  # of the driver for a chunk; `evoplastic plan` measures it
@@ -21,7 +22,7 @@ class Ledger:
     """Gives out chunks and collects rows until every place has one."""
 
     def __init__(self, count: int):
-        self._rows: list[NDArray[np.float64] | None] = [None] * count
+        self._rows: list[Row | None] = [None] * count
         self._left = count  # places without a row
         self._untouched = 0  # places from here on were never given out
         self._returned: deque[range] = deque()
@@ -32,7 +33,7 @@ class Ledger:
         return self._left == 0
 
     @property
-    def rows(self) -> NDArray[np.float64]:
+    def rows(self) -> Row:
         """Every place's row, (count, columns)."""
         return np.array(self._rows)
 
@@ -52,7 +53,7 @@ class Ledger:
         """Return whether any place of the chunk has no row yet."""
         return any(self._rows[place] is None for place in chunk)
 
-    def put(self, chunk: range, rows: NDArray[np.float64]) -> None:
+    def put(self, chunk: range, rows: Row) -> None:
         """Keep the rows of places that have none yet."""
         for place, row in zip(chunk, rows, strict=True):
             if self._rows[place] is None:

@@ -16,12 +16,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import ray
-from numpy.typing import NDArray
 from ray.exceptions import ActorDiedError, OutOfMemoryError, RayError, RayTaskError, WorkerCrashedError
 
-from evoplastic.evaluators.contract import Abandoned, Job, Measure, Placement, Poisoned
+from evoplastic.evaluators.contract import Abandoned, Job, Measure, Placement, Poisoned, Row
 from evoplastic.evaluators.ledger import Ledger
 from evoplastic.evaluators.ray_cluster import Cluster
 from evoplastic.evaluators.ray_crew import LISTEN_SECONDS, Crew, Hand
@@ -88,7 +86,7 @@ class RayWorkers:
         self._losses: list[int] = []  # lives to live again, for each worker lost since that was last told
         self._idle_since = self._watched = time.monotonic()
 
-    def evaluate(self, candidates: Candidates, jobs: Sequence[Job], measure: Measure = "score") -> NDArray[np.float64]:
+    def evaluate(self, candidates: Candidates, jobs: Sequence[Job], measure: Measure = "score") -> Row:
         while not self._cluster.answers(look_now=True):  # Ray would end this process over a put without a head
             if self._abandon():
                 raise Abandoned

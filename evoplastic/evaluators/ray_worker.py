@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from evoplastic.evaluators.contract import Job, Measure
+from evoplastic.evaluators.contract import Job, Measure, Row, measuring
 from evoplastic.plugins import load
 from evoplastic.problems.contract import Problem
 from evoplastic.strategies.contract import Candidates
@@ -49,9 +48,9 @@ class Worker:
     def greet(self) -> None:
         """Say by answering that the worker is up."""
 
-    def live(self, candidates: Candidates, measure: Measure, jobs: Sequence[Job]) -> tuple[NDArray[np.float64], float]:
+    def live(self, candidates: Candidates, measure: Measure, jobs: Sequence[Job]) -> tuple[Row, float]:
         """Return a row per job, and the seconds they took."""
-        compute, started = getattr(self._problem, measure), time.perf_counter()
+        compute, started = measuring(self._problem, measure), time.perf_counter()
         rows = np.array([compute(candidates.genotype(job.member), job.life) for job in jobs])
         return rows, time.perf_counter() - started
 

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from evoplastic.evaluators.contract import Abandoned, Job, Measure
+from evoplastic.evaluators.contract import Abandoned, Job, Measure, Row, measuring
 from evoplastic.problems.contract import Problem
 from evoplastic.strategies.contract import Candidates
 
@@ -36,9 +35,9 @@ class Threads:
         self._busy = 0.0  # seconds of all threads since the last report
         self._reported = time.perf_counter()
 
-    def evaluate(self, candidates: Candidates, jobs: Sequence[Job], measure: Measure = "score") -> NDArray[np.float64]:
-        compute = getattr(self._problem, measure)
-        rows: list[NDArray[np.float64] | None] = [None] * len(jobs)
+    def evaluate(self, candidates: Candidates, jobs: Sequence[Job], measure: Measure = "score") -> Row:
+        compute = measuring(self._problem, measure)
+        rows: list[Row | None] = [None] * len(jobs)
         next_job = itertools.count()  # its __next__ is atomic
         stop = threading.Event()
         busy: list[float] = []

@@ -67,6 +67,12 @@ class ChannelsSettings(ModulationSettings, frozen=True, kw_only=True, tag="chann
         parts = {name: part for name, part in self.parts.items() if names & {name, *_channels_of(name, part)}}
         return msgspec.structs.replace(self, parts=parts)
 
+    def sources(self) -> tuple[str, ...]:
+        return tuple(self.parts)
+
+    def scaled(self, packed: Channels, source: str, factor: float) -> Channels:
+        return _scaled(packed, list(self.parts).index(source), np.float32(factor))
+
     def told(self, fed: str, kinds: str) -> str:
         """Return what the rule learns by each part, of a task that feeds back `fed` and whose types tell `kinds`."""
         return " ".join(f"Third factor {name!r}: {part.told(fed, kinds)}" for name, part in self.parts.items())
@@ -76,6 +82,13 @@ def _channels_of(name: str, part: ModulationSettings) -> tuple[str, ...]:
     """Return what the channels of a part are called."""
     inner = part.channels
     return (name,) if len(inner) == 1 else tuple(f"{name}.{channel}" for channel in inner)
+
+
+def _scaled(packed: Channels, place: int, factor: np.float32) -> Channels:
+    """Return nested parts with the strength of the one at a place multiplied."""
+    if place:
+        return packed._replace(rest=_scaled(packed.rest, place - 1, factor))
+    return packed._replace(first=packed.first._replace(strength=np.float32(packed.first.strength * factor)))
 
 
 def channels_of(modulations: Mapping[str, type[ModulationSettings]], module: str) -> type[ChannelsSettings]:

@@ -9,9 +9,10 @@ Its settings build it, name its `channels`, and say what the rule learns by it a
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
+import numpy as np
 
 from evoplastic.errors import UserError
 from evoplastic.jit import open_function
@@ -33,6 +34,14 @@ class ModulationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     def only(self, heard: Collection[str]) -> ModulationSettings:
         """Return the modulation with those of its parts alone whose third factors are heard, "" being the first one."""
         return self
+
+    def sources(self) -> tuple[str, ...]:
+        """Return what its sources of third factors are called, each of which can be scaled; "" for one alone."""
+        return ("",)
+
+    def scaled(self, packed: Any, source: str, factor: float) -> Any:
+        """Return the packed modulation with the third factors of one of its sources multiplied."""
+        return packed._replace(strength=np.float32(packed.strength * factor))
 
     def told(self, fed: str, kinds: str) -> str:
         """Return in a sentence what the rule learns.

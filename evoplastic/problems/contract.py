@@ -71,6 +71,13 @@ class Problem(Protocol):
         """What can be taken away from a genome, each with its summary; without INTACT."""
 
     @property
+    def graded(self) -> Mapping[str, float]:
+        """What can be changed by degrees, and what it is: `key=number` and `key@factor` are lesions too; may be {}."""
+
+    def check_lesion(self, lesion: str) -> None:
+        """Raise UserError for what is no lesion, nor several of them joined by a +."""
+
+    @property
     def privileged(self) -> str:
         """What a learner is told that one by trial and error would not know, in a sentence."""
 
@@ -120,6 +127,9 @@ class Problem(Protocol):
     def course(self, genotype: NDArray[np.float64], life: Life) -> NDArray[np.float64]:
         """Return the reported metric trial by trial on the life's last task, (trials,)."""
 
+    def losses(self, genotype: NDArray[np.float64], life: Life) -> NDArray[np.float64]:
+        """Return the loss trial by trial on the life's last task, (trials,)."""
+
 
 class ProblemSettings(Protocol):
     """A problem as a run file spells it: a frozen struct whose keys are its own."""
@@ -127,6 +137,9 @@ class ProblemSettings(Protocol):
     @property
     def lesions(self) -> Mapping[str, str]:
         """See `Problem.lesions`."""
+
+    def check_lesion(self, lesion: str) -> None:
+        """See `Problem.check_lesion`; the settings must be resolved."""
 
     def resolve(self) -> ProblemSettings:
         """Return the settings with every outside file read in; UserError for what contradicts itself."""
@@ -146,12 +159,17 @@ def choosing_tasks(problem: Problem) -> tuple[str, ...]:
     return problem.validation or tuple(name for name in problem.tasks if name not in problem.withheld)
 
 
-def choose_lesions(known: Mapping[str, str], wanted: Iterable[str]) -> list[str]:
-    """Return the wanted lesions, each once; "all" stands for all known ones. UserError for an unknown name."""
+def choose_lesions(of: Problem | ProblemSettings, wanted: Iterable[str]) -> list[str]:
+    """Return the wanted lesions, each once; "all" stands for all that have no degree. UserError for an unknown one."""
     chosen: dict[str, None] = {}
     for name in wanted:
-        if name != ALL_LESIONS and name not in known:
-            choices = [ALL_LESIONS, *known]
-            raise UserError(f"control {name!r} is unknown; choose some of {choices}{nearest(name, choices)}")
-        chosen.update(dict.fromkeys(known if name == ALL_LESIONS else [name]))
+        if name != ALL_LESIONS:
+            of.check_lesion(name)
+        chosen.update(dict.fromkeys(of.lesions if name == ALL_LESIONS else [name]))
     return list(chosen)
+
+
+def unknown_lesion(name: str, known: Iterable[str]) -> UserError:
+    """Return what is to be said of a lesion that there is not."""
+    choices = [ALL_LESIONS, *known]
+    return UserError(f"control {name!r} is unknown; choose some of {choices}{nearest(name, choices)}")

@@ -1,8 +1,9 @@
 """Lesions of one evolved genome: what is taken away, and everything else kept.
 
 A lesion changes developed values (innate weights, gains) or the body that lives (network, rule, modulation, task);
-only numbers change, so no lesion compiles a kernel anew. A new one is a function and a line in LESIONS. Lesions of the
-body set fields that the contracts of modulation and tasks promise for every modulation and task.
+only numbers change, so no lesion compiles a kernel anew. A new one is a function and a line in LESIONS, or in GRADED if
+it has a degree, such as `units_cut=0.1`. Lesions of the body set fields that the contracts of modulation and tasks
+promise for every modulation and task.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from evoplastic.errors import UserError
+from evoplastic.problems.changes import AND, Change, change_called
 from evoplastic.problems.contract import INTACT, PLASTICITY_OFF
 from evoplastic.random import permutation
 
@@ -33,6 +36,7 @@ class Context(NamedTuple):
 
     initial: Values  # of the genome's own first genes
     projections: NDArray[np.int64]  # (N, N): number of the projection (type to type) of each synapse
+    hidden: NDArray[np.int64]  # units that neither the task nor a modulation clamps or reads
     key: np.uint64  # for shuffles
 
 
@@ -90,6 +94,23 @@ def _activity_reset(body: Body) -> Body:
     return body._replace(task=body.task._replace(reset_activity=np.int64(1)))
 
 
+def _units_cut(change: Change) -> Lesion:
+    """Silence a share of the hidden units, drawn anew for each life: nothing leaves them, nothing reaches them."""
+    if change.scales or not 0.0 <= change.number <= 1.0:
+        raise UserError(f"units_cut is a share of the hidden units, such as units_cut=0.1, got {change.number:g}")
+
+    def cut(values: Values, context: Context) -> Values:
+        count = round(change.number * len(context.hidden))
+        lost = context.hidden[permutation(context.key, len(context.hidden))[:count]]
+        cut = {name: values[name].copy() for name in ("innate", "gain")}
+        for matrix in cut.values():
+            matrix[lost] = 0.0
+            matrix[:, lost] = 0.0
+        return values | cut
+
+    return Lesion("a share of the hidden units silent", values=cut)
+
+
 LESIONS = {
     INTACT: Lesion("the genome as it is"),
     PLASTICITY_OFF: Lesion(
@@ -104,3 +125,12 @@ LESIONS = {
     "feedback_shuffled": Lesion("feedback and third factor from a random earlier trial", body=_feedback_shuffled),
     "activity_reset": Lesion("activity at rest before every trial", body=_activity_reset),
 }
+
+GRADED: dict[str, Callable[[Change], Lesion]] = {"units_cut": _units_cut}
+
+
+def lesions_called(text: str) -> list[Lesion]:
+    """Return the lesions that a condition names, one after the other; its changes of settings are none of them."""
+    changes = {part: change_called(part) for part in text.split(AND)}
+    graded = [GRADED[change.key](change) for change in changes.values() if change and change.key in GRADED]
+    return [LESIONS[part] for part, change in changes.items() if change is None] + graded

@@ -24,14 +24,15 @@ from evoplastic.modulation import MODULATIONS
 from evoplastic.modulation.channels import channels_of
 from evoplastic.networks import NETWORKS
 from evoplastic.networks.roles import ROLES, cell_types
-from evoplastic.problems.contract import INTACT, Life
-from evoplastic.problems.lesions import LESIONS, Body, Context
+from evoplastic.problems.changes import AND, change_called, changed, changes_in, check_key, numbers_in
+from evoplastic.problems.contract import INTACT, Life, unknown_lesion
+from evoplastic.problems.lesions import GRADED, LESIONS, Body, Context, lesions_called
 from evoplastic.problems.lives import Lives
 from evoplastic.random import Purpose, stream_key
 from evoplastic.recorders import Recorder, Wanted, recorder_of
 from evoplastic.rollout import live, live_seen
 from evoplastic.rules import RULES
-from evoplastic.rules.coefficients import CoefficientSettings, coefficient_blocks, coefficients_in
+from evoplastic.rules.coefficients import CoefficientSettings, coefficient_blocks, coefficients_in, limits
 from evoplastic.rules.contract import Around, continual
 from evoplastic.rules.together import together_of
 from evoplastic.tasks import FAMILIES
@@ -39,6 +40,8 @@ from evoplastic.tasks.contract import SCORE_COLUMNS, feedback_step, steps_per_tr
 
 MOST_UNITS = 5_000  # an array over synapses then takes 200 MB
 SHORTEST_STEP_MS = 1e-3
+THIRD_FACTOR = "third_factor"  # what a lesion calls the strength of the modulation
+MOST_CHANGED = 64  # problems with changed settings that are kept ready
 MOST_PACKED = 256  # sequences of tasks kept ready: every life of one task, not every draw of several
 
 _RULES, _MODULATIONS = with_plugin("RULES", RULES), with_plugin("MODULATIONS", MODULATIONS)
@@ -112,6 +115,34 @@ class LifetimesSettings(
         """What can be taken away from an evolved genome, each with its summary."""
         return {name: lesion.summary for name, lesion in LESIONS.items() if name != INTACT}
 
+    @property
+    def graded(self) -> Mapping[str, float]:
+        """What can be changed by degrees, each with what it is."""
+        held = {f"rule.{name}": self.rule.coefficient(name) for name in self.rule.coefficients()}
+        own = {key: number for key, number in numbers_in(self).items() if key.replace(".parts.", ".") not in held}
+        return dict.fromkeys(GRADED, 0.0) | own | held | dict.fromkeys(self.third_factors(), 1.0)
+
+    def third_factors(self) -> Mapping[str, str]:
+        """Return the sources of third factors by the keys under which a lesion scales them."""
+        return {f"{THIRD_FACTOR}.{name}" if name else THIRD_FACTOR: name for name in self.modulation.sources()}
+
+    def check_lesion(self, lesion: str) -> None:
+        """Raise UserError for what is no lesion of networks, no change of a number, nor several joined by a +."""
+        for part in lesion.split(AND):
+            change = change_called(part)
+            if change:
+                check_key(change, self.graded)
+            elif part not in self.lesions:
+                raise unknown_lesion(part, [*self.lesions, "KEY=NUMBER", "KEY@FACTOR"])
+        lesions_called(lesion)
+        self.under(lesion)
+
+    def under(self, lesion: str) -> LifetimesSettings:
+        """Return the settings of a life with this lesion; UserError for numbers that they do not take."""
+        elsewhere = {*GRADED, *self.third_factors(), *(f"rule.{name}" for name in self.rule.coefficients())}
+        changes = [change for change in changes_in(lesion) if change.key not in elsewhere]
+        return changed(self, changes).resolve() if changes else self
+
     def build(self, seed: int) -> Lifetimes:
         """Return the problem of the run with this seed; the settings must be resolved."""
         return Lifetimes(self, seed)
@@ -140,6 +171,7 @@ class Lifetimes(Lives[LifetimesSettings]):
         self._rule = settings.rule.build(self._around, {})
         self._modulation = settings.modulation.build(network.places())
         self._packed = lru_cache(MOST_PACKED)(self._pack)
+        self._changed = lru_cache(MOST_CHANGED)(self._change)
 
     @property
     def privileged(self) -> str:
@@ -166,13 +198,13 @@ class Lifetimes(Lives[LifetimesSettings]):
         return scores
 
     def record(self, genotype: NDArray[np.float64], life: Life, wanted: Wanted) -> Recorded:
-        """Return what moves in a life and its scores: those of the very life that `score` lives."""
+        """Return what moves in a life of this problem, which is the one under the life's lesion, and its scores."""
         body, names = self.body(genotype, life), self.tasks_of(life)
         units, steps = len(body.network.innate), steps_per_trial(body.task)
         recorder = recorder_of(units, steps, self.channels, wanted)
         scores = np.zeros((len(names) * self.settings.task.trials, SCORE_COLUMNS), np.float32)
         live_seen(*body, self.key(life), np.empty_like(body.network.innate), scores, recorder)
-        lived = scores[wanted.first : wanted.first + wanted.trials]
+        lived = scores[wanted.kept()]
         return Recorded(recorder, lived, body.network.innate[:, :units], body.network.gain[:, :units])
 
     def feedback_step(self, task: str) -> int:
@@ -184,23 +216,48 @@ class Lifetimes(Lives[LifetimesSettings]):
         """How many third factors there are."""
         return len(self.settings.modulation.channels)
 
+    def under(self, lesion: str) -> Lifetimes:
+        return self._changed(lesion)
+
+    def _change(self, lesion: str) -> Lifetimes:
+        settings = self.settings.under(lesion)
+        return self if settings is self.settings else settings.build(self.seed)
+
     def body(self, genotype: NDArray[np.float64], life: Life, names: Sequence[str] | None = None) -> Body:
-        """Return what lives: the developed genotype and the tasks of this life, after the life's lesion."""
-        lesion = LESIONS[life.lesion]
+        """Return what lives: the developed genotype and the tasks of this life, after the life's lesions."""
+        lesions = lesions_called(life.lesion)
         values = self.layout.unpack(genotype)
         if self.settings.genome.innate_drawn == "every_life":
             values = values | {"innate": self._drawn_innate(life)}
         if life.lesion != INTACT:
             shuffle_key = stream_key(self.seed, Purpose.CONTROL, *life.path)
-            values = lesion.values(values, Context(self._initial_values, self._projections, shuffle_key))
+            context = Context(self._initial_values, self._projections, self._hidden, shuffle_key)
+            for lesion in lesions:
+                values = lesion.values(values, context)
         network = self.settings.network.build(values["innate"], values["gain"])
         task = self.task_of(self.tasks_of(life) if names is None else names)
-        return lesion.body(Body(network, self._rule_of(values), self._modulation, task))
+        body = Body(network, self._rule_of(values, life.lesion), self._modulation_of(life.lesion), task)
+        for lesion in lesions:
+            body = lesion.body(body)
+        return body
 
-    def _rule_of(self, values: Mapping[str, NDArray[np.float64]]) -> Any:
-        """Return the rule with the coefficients that the genome holds."""
-        evolved = coefficients_in(values)
-        return self.settings.rule.build(self._around, evolved) if evolved else self._rule
+    def _rule_of(self, values: Mapping[str, NDArray[np.float64]], lesion: str) -> Any:
+        """Return the rule with the coefficients that the genome holds, after the changes that a lesion names."""
+        rule, held = self.settings.rule, coefficients_in(values)
+        for change in changes_in(lesion):
+            name = change.key.removeprefix("rule.")
+            if change.key == f"rule.{name}" and name in rule.coefficients():
+                present = held.get(name, np.full((1, 1), rule.coefficient(name)))
+                held[name] = np.clip(change.of(present), *limits(*rule.holder(name)))
+        return rule.build(self._around, held) if held else self._rule
+
+    def _modulation_of(self, lesion: str) -> Any:
+        """Return the modulation after the changes that a lesion names."""
+        modulation, sources = self._modulation, self.settings.third_factors()
+        for change in changes_in(lesion):
+            if change.key in sources:
+                modulation = self.settings.modulation.scaled(modulation, sources[change.key], change.of(1.0))
+        return modulation
 
     def _drawn_innate(self, life: Life) -> NDArray[np.float64]:
         """Return innate weights that this life alone is born with."""
@@ -237,6 +294,10 @@ class Lifetimes(Lives[LifetimesSettings]):
     @cached_property
     def _initial_values(self) -> dict[str, NDArray[np.float64]]:
         return self.layout.unpack(self.layout.initial())
+
+    @cached_property
+    def _hidden(self) -> NDArray[np.int64]:
+        return np.array(self.settings.network.places()["hidden"], np.int64)
 
     @cached_property
     def _projections(self) -> NDArray[np.int64]:

@@ -88,6 +88,18 @@ class Lives(ABC, Generic[S]):
         return known
 
     @property
+    def graded(self) -> Mapping[str, float]:
+        known: Mapping[str, float] = self.settings.graded
+        return known
+
+    def check_lesion(self, lesion: str) -> None:
+        self.settings.check_lesion(lesion)
+
+    def under(self, lesion: str) -> Lives[S]:
+        """Return the problem whose settings are those of a life with this lesion: most leave them as they are."""
+        return self
+
+    @property
     def scored_trials(self) -> int:
         return int(self.settings.scored_trials)
 
@@ -104,18 +116,27 @@ class Lives(ABC, Generic[S]):
         return {name: [Life(purpose, (*path, life, *own[name]), name) for life in range(lives)] for name in self.tasks}
 
     def score(self, genotype: NDArray[np.float64], life: Life) -> NDArray[np.float64]:
-        task, names = self.settings.task, self.tasks_of(life)
-        trials = self._live(genotype, life, names).astype(np.float64)
+        problem = self.under(life.lesion)
+        task, names = problem.settings.task, problem.tasks_of(life)
+        trials = problem._live(genotype, life, names).astype(np.float64)
         blocks = trials.reshape(len(names), task.trials, SCORE_COLUMNS)
         tested = blocks if life.task == DRAWN else blocks[-1:]
-        scored = tested[:, -self.settings.scored_trials :]
+        scored = tested[:, -problem.settings.scored_trials :]
         loss, metric, cost = scored[..., LOSS].mean(), scored[..., CORRECT].mean(), trials[:, COST].mean()
         return np.array([-loss - cost, task.measured(names[-1], metric), loss, cost])
 
     def course(self, genotype: NDArray[np.float64], life: Life) -> NDArray[np.float64]:
-        names = self.tasks_of(life)
-        correct = self._live(genotype, life, names)[-self.settings.task.trials :, CORRECT].astype(np.float64)
-        return np.asarray(self.settings.task.measured(names[-1], correct))
+        problem, correct = self._trials(genotype, life, CORRECT)
+        return np.asarray(problem.settings.task.measured(problem.tasks_of(life)[-1], correct))
+
+    def losses(self, genotype: NDArray[np.float64], life: Life) -> NDArray[np.float64]:
+        return self._trials(genotype, life, LOSS)[1]
+
+    def _trials(self, genotype: NDArray[np.float64], life: Life, column: int) -> tuple[Lives[S], NDArray[np.float64]]:
+        """Return the problem under the life's lesion, and a column of its scores on the last task."""
+        problem = self.under(life.lesion)
+        trials = problem._live(genotype, life, problem.tasks_of(life))
+        return problem, trials[-problem.settings.task.trials :, column].astype(np.float64)
 
     def key(self, life: Life) -> np.uint64:
         """Return the key of all that is drawn within a life."""

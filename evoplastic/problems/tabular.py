@@ -23,7 +23,7 @@ from evoplastic.genome import GenomeLayout
 from evoplastic.learners import LEARNERS
 from evoplastic.learners.life import live_tabular
 from evoplastic.learners.symbols import looks_of
-from evoplastic.problems.contract import PLASTICITY_OFF, Life
+from evoplastic.problems.contract import PLASTICITY_OFF, Life, unknown_lesion
 from evoplastic.problems.lives import Lives
 from evoplastic.tasks.contract import SCORE_COLUMNS
 from evoplastic.tasks.meta.settings import MetaTaskSettings
@@ -39,6 +39,7 @@ class TabularSettings(
     """
 
     lesions: ClassVar[Mapping[str, str]] = {PLASTICITY_OFF: "nothing is learned: the table stays as it was at birth"}
+    graded: ClassVar[Mapping[str, float]] = {}
 
     learner: Union[tuple(LEARNERS.values())]  # type: ignore[valid-type] # noqa: UP007
     task: MetaTaskSettings
@@ -61,6 +62,11 @@ class TabularSettings(
             )
         resolved.build(seed=0).check()
         return resolved
+
+    def check_lesion(self, lesion: str) -> None:
+        """Raise UserError for what is no lesion."""
+        if lesion not in self.lesions:
+            raise unknown_lesion(lesion, self.lesions)
 
     def withholding(self) -> str:
         """Return whether the withheld tasks are new to evolution."""

@@ -2,7 +2,8 @@
 
 A trial shows k binary stimuli in turn, waits, reads two mirror-symmetric response units, then feeds back. Bit 1 puts
 +level on the first stimulus unit and -level on the second, bit 0 the opposite; or, with one unit for each bit, +level
-on the first, or on the second, and 0 on the other. Graded loss, over the response period:
+on the first, or on the second, and 0 on the other. Stimulus noise s adds s z to both units at every step of a stimulus,
+z a standard normal of its own. Graded loss, over the response period:
 
     L = mean over steps of sum over the two response units of (y - target)^2,   target .9 for the asked unit, .1 other
 
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoplastic.modulation.contract import Outcome
-from evoplastic.random import FEEDBACK, STIMULI, below, philox
+from evoplastic.random import FEEDBACK, STIMULI, STIMULUS_NOISE, below, normal_pair, philox
 from evoplastic.tasks.contract import CORRECT, LOSS, Levels, Units, age_at
 
 _ZERO = np.float32(0.0)
@@ -40,6 +41,8 @@ class Trial(NamedTuple):
     loss: float
     evidence: float  # summed output of response unit 1 minus unit 0, or of the single one
     fed_loss: float  # what is fed back: the loss, or its binary form, or another trial's
+    key: int  # uint64: of all that is drawn within the life
+    number: int  # of the trial within the life
 
 
 class Periods(NamedTuple):
@@ -60,6 +63,7 @@ class BooleanTask(NamedTuple):
     units: Units
     periods: Periods
     levels: Levels
+    noise: float  # standard deviation of what is added to stimuli
     block_trials: int
     newborn_blocks: int  # 1: each block starts from newborn weights
     one_hot: int  # 1: a stimulus unit for each bit, 0: two that are opposite
@@ -81,7 +85,7 @@ class BooleanTask(NamedTuple):
         return trial % task.block_trials if task.newborn_blocks else trial
 
     def idle(task):
-        return Trial(0, 0, 0, _ZERO, _ZERO, _ZERO)
+        return Trial(0, 0, 0, _ZERO, _ZERO, _ZERO, np.uint64(0), 0)
 
     def resets_activity(task, state):
         return task.reset_activity != 0
@@ -94,17 +98,23 @@ class BooleanTask(NamedTuple):
         if task.shuffled and age > 0:
             earlier = trial - age + below(philox(key, FEEDBACK, np.uint64(trial))[0], age)
             fed_loss = _ONE - scores[earlier, CORRECT] if task.binary else scores[earlier, LOSS]
-        return Trial(kind, target, 0, _ZERO, _ZERO, fed_loss)
+        return Trial(kind, target, 0, _ZERO, _ZERO, fed_loss, key, trial)
 
     def clamp(task, state, step, rates):
         units, periods, levels = task.units, task.periods, task.levels
-        level = _ZERO
+        level, shows = _ZERO, False
         if step < periods.stimuli * periods.onset:
             shown, within = step // periods.onset, step % periods.onset
-            if within < periods.stimulus:
+            shows = within < periods.stimulus
+            if shows:
                 level = levels.stimulus if (state.kind >> (periods.stimuli - 1 - shown)) & 1 else -levels.stimulus
         rates[units.stimulus] = max(level, _ZERO) if task.one_hot else level
         rates[units.stimulus + 1] = max(-level, _ZERO) if task.one_hot else -level
+        if shows and task.noise > _ZERO:
+            at = np.uint64(state.number) * np.uint64(periods.trial) + np.uint64(step)
+            first, second = normal_pair(philox(state.key, STIMULUS_NOISE, at))
+            rates[units.stimulus] += task.noise * first
+            rates[units.stimulus + 1] += task.noise * second
         for unit in range(units.stimulus + 2, units.stimulus_end):
             rates[unit] = _ZERO
         for unit in range(units.bias, units.bias_end):
@@ -144,7 +154,7 @@ class BooleanTask(NamedTuple):
         fed_loss = state.fed_loss
         if step == task.periods.response_end - 1 and fed_loss < _ZERO:
             fed_loss = (_ZERO if response == state.target else _ONE) if task.binary else loss
-        return Trial(state.kind, state.target, response, loss, evidence, fed_loss)
+        return Trial(state.kind, state.target, response, loss, evidence, fed_loss, state.key, state.number)
 
     def outcome(task, state):
         return Outcome(state.fed_loss, state.kind)

@@ -89,6 +89,7 @@ class BooleanSettings(Family, frozen=True, kw_only=True, tag="boolean"):
     feedback: Literal["graded", "binary"] = "graded"
     coding: Literal["opposite", "one_hot"] = "opposite"  # of a bit, by the first two stimulus units
     answer: Literal["pair", "single"] = "pair"  # of two response units, or by the sign of one
+    stimulus_noise: Annotated[float, msgspec.Meta(ge=0)] = 0.0  # deviation of what stimulus units show, per step
     reset_activity: bool = False  # activity goes to rest before each trial: an arm
     periods: PeriodSettings = PeriodSettings()
     levels: LevelSettings = LevelSettings()
@@ -188,6 +189,7 @@ class BooleanSettings(Family, frozen=True, kw_only=True, tag="boolean"):
                 units=Units.of(places),
                 periods=self.periods.steps(self.stimuli, dt_ms),
                 levels=self.levels.build(),
+                noise=self.stimulus_noise,
                 block_trials=self.trials,
                 newborn_blocks=int(self.newborn_tasks),
                 one_hot=int(self.coding == "one_hot"),
