@@ -12,7 +12,7 @@ PIP := $(PY) -m pip --quiet --disable-pip-version-check
 XDIST := -n auto --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup evolve test lint format types science soak test-cluster bench lock clean clean-cache
+.PHONY: help setup evolve test lint format types science soak test-browser test-cluster bench lock clean clean-cache
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ science: $(READY) ## reproduce every claim that evolves something (hours); write
 
 soak: $(READY) ## faults and fuzzing at length
 	@$(PY) -m pytest -m soak $(PYTEST_ARGS)
+
+test-browser: $(READY) ## open an analysis in headless Chromium (BROWSER_SHOTS=FOLDER for its screenshots)
+	@$(PY) -m pytest -s -m browser $(PYTEST_ARGS)
 
 test-cluster: $(READY) ## what needs the extra [cluster], which it installs
 	@$(PIP) install -c requirements.txt -e '.[cluster]'

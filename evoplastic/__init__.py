@@ -5,6 +5,7 @@
         print(record.generation, record.metrics["training"])
 
     run = evoplastic.load_run("runs/quickstart-s0")
+    run.metrics["training.accuracy"], run.evaluate(lives=32).result, run.figures["tasks"]
 
 One word per loop: a *generation* changes the genome, a *lifetime* (one phenotype on one task, from newborn plastic
 weights) changes plastic weights, a *trial* ends in feedback, a *step* moves activity.
@@ -22,7 +23,7 @@ _HOMES = {
     "Genotype": "genotypes",
     "Record": "evolution",
     "Recording": "recordings",
-    "Run": "launch",
+    "Run": "api",
     "RunConfig": "config",
     "Search": "evolution",
     "UserError": "errors",
@@ -30,7 +31,7 @@ _HOMES = {
     "evolve": "api",
     "load_genotype": "genotypes",
     "load_recording": "recordings",
-    "load_run": "launch",
+    "load_run": "api",
     "read_config": "config",
     "use_plugin": "plugins",
 }

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evoplastic.analysis.stored import checked
 from evoplastic.elites import rejudged
 from evoplastic.errors import UserError, nearest
 from evoplastic.evaluators.contract import Evaluator
@@ -77,6 +78,8 @@ def genes_called(run: Run, name: str) -> NDArray[np.float64]:
     if name not in WHICH:
         known = [*WHICH, GENERATION_0]
         raise UserError(f"genome {name!r} is unknown; choose one of {known}{nearest(name, known)}")
+    if name == CENTER and run.folder.has_checkpoints():
+        return run.center  # whatever was said of it
     return genotype_of(run, name).genes
 
 
@@ -113,8 +116,9 @@ def _scores(run: Run) -> dict[str, Any] | None:
     found = run.folder.evaluations(run.state.generation, run.search.problem.tasks)
     if not found:
         return None
-    evolved = found[-1]["conditions"]["evolved"]
+    newest = checked(found[-1], run.folder.path)
+    evolved = newest["conditions"]["evolved"]
     return {
-        "metric": found[-1]["metric"],
+        "metric": newest["metric"],
         **{part: evolved.get(part) for part in ("training", "validation", "withheld")},
     }

@@ -11,7 +11,6 @@ processes may work on one group.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,12 +18,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from evoplastic.analysis import evaluation
 from evoplastic.analysis.comparison import LeftOut, Outcome
+from evoplastic.analysis.stored import checked
 from evoplastic.config import RunConfig, deciding, difference
 from evoplastic.errors import UserError, writing
 from evoplastic.files import Migration, migrated, read_json, write_json
 from evoplastic.launch import stored_config
+from evoplastic.lock import is_taken as is_taken
 from evoplastic.runs import RunFolder, check_name, runs_dir
 from evoplastic.sweeps import Cell, Planned
 
@@ -114,18 +114,6 @@ def reached(folder: Path) -> int:
         return 0
 
 
-def is_taken(folder: Path) -> bool:
-    """Return whether a process evolves the run in `folder` right now."""
-    try:
-        with (folder / "lock").open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # no run yet, or no flock here: its own lock will tell
-        return False
-    return False
-
-
 def outcomes(paths: Iterable[str | Path], runs: Path | None = None) -> tuple[list[Outcome], list[LeftOut]]:
     """Return what the named groups and runs came to, and why some of their runs came to nothing yet."""
     runs = runs or runs_dir(None)
@@ -203,7 +191,7 @@ def _outcome(run: RunFolder, arm: str = "") -> Outcome | LeftOut:
     made = run.evaluations(config.generations, _tasks(config))
     if made:
         settings = deciding(msgspec.structs.replace(config, seed=0))
-        newest = migrated(made[-1], evaluation.FORMAT, {}, run.path / "evaluation")
+        newest = checked(made[-1], run.path)
         return Outcome(path, arm or config.name, settings, config.seed, newest, len(run.skipped()))
     generation = reached(run.path)
     if generation < config.generations:

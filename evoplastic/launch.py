@@ -25,12 +25,15 @@ from evoplastic.evolution import Diverged, Record, Search, evolve, training_jobs
 from evoplastic.files import plain
 from evoplastic.genotypes import Genotype, load_genotype
 from evoplastic.jit import source_hash
+from evoplastic.lock import is_taken
 from evoplastic.manifest import build_manifest, deciding_facts
 from evoplastic.plugins import check_plugin, option
 from evoplastic.random import Purpose
 from evoplastic.runs import START, RunFolder, legal_name
 from evoplastic.stop import StopRequest
 from evoplastic.strategies.contract import State
+
+_IN_USE = "the run is being evolved right now; what is told is of generation {}, its newest checkpoint"
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def load_run(path: str | Path | RunFolder, runs: Path | None = None, generations
 
     A run that has none yet is at generation 0. `generations` replaces the configured total. UserError if the genome
     or the settings are not those that the checkpoint was made with, or if it is past the new total already. Who means
-    to evolve it locks the folder first.
+    to evolve it locks the folder first, and gives that folder; everyone else is warned if it is evolved meanwhile.
     """
     folder = path if isinstance(path, RunFolder) else RunFolder.open(path, runs)
     config = stored_config(folder)
@@ -108,9 +111,12 @@ def load_run(path: str | Path | RunFolder, runs: Path | None = None, generations
         f"the run is not exact: member {member} of generation {generation} was skipped"
         for generation, member in sorted(folder.skipped())
     ]
+    in_use = not isinstance(path, RunFolder) and is_taken(folder.path)  # whoever evolves it gives the folder
     if not folder.has_checkpoints():
+        warnings += [_IN_USE.format(0)] * in_use
         return Run(folder, search, search.start(), tuple(warnings))
     checkpoint = folder.load_checkpoint(warnings.append)
+    warnings += [_IN_USE.format(checkpoint.generation)] * in_use
     other_genome = search.problem.layout.difference(checkpoint.meta.get("layout", []))
     if other_genome:
         raise UserError(f"run {folder.path.name!r} has checkpoints of another genome: {other_genome}")

@@ -116,6 +116,18 @@ class RunLock:
         self._descriptor = self._nonce = None
 
 
+def is_taken(folder: Path) -> bool:
+    """Return whether a process evolves the run in `folder` right now."""
+    try:
+        with (folder / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no run yet, or no flock here: its own lock will tell
+        return False
+    return False
+
+
 def _outlast(robbed: int) -> None:
     """Wait for a robbed holder to let go, but not for long: to end the write that it had looked up its lock for.
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evoplastic.jit import open_function, pack
+from evoplastic.jit import kernel, open_function, pack
 
 
 @open_function
@@ -44,10 +44,23 @@ class Unseen(NamedTuple):
         pass
 
 
+@kernel
+def place(trial, first, gap, trials):
+    """Return the place of a trial among the `trials` that are kept from `first` on, -1 if it is not one of them.
+
+    In their middle `gap` trials are not kept.
+    """
+    at, early = trial - first, trials - trials // 2
+    if at >= early:
+        at = at - gap if at >= early + gap else -1
+    return at if at < trials else -1
+
+
 class Recorder(NamedTuple):
-    """Keeps trials `first` to `first` + T - 1 of a life; arrays that have no step or no synapse keep none of that."""
+    """Keeps T trials of a life; arrays that have no step or no synapse keep none of that."""
 
     first: int
+    gap: int  # trials in the middle that are not kept
     every: int  # trials between weights that are kept
     rates: NDArray  # (T, S, N) float32
     noise: NDArray  # (T, S, N)
@@ -55,17 +68,17 @@ class Recorder(NamedTuple):
     kinds: NDArray  # (T,) int64
     synapses: NDArray  # (M, 2) int64: sending and receiving unit of those that are followed
     followed: NDArray  # (T, S, M): their plastic weights
-    weights: NDArray  # (K, N, N): all plastic weights, after trials first + every - 1, first + 2 every - 1, ...
+    weights: NDArray  # (K, N, N): all plastic weights, after every `every`th trial that is kept
 
     def note_noise(recorder, trial, step, noise):
-        at = trial - recorder.first
-        if 0 <= at < recorder.noise.shape[0]:
+        at = place(trial, recorder.first, recorder.gap, recorder.noise.shape[0])
+        if at >= 0:
             for unit in range(recorder.noise.shape[2]):
                 recorder.noise[at, step, unit] = noise[unit]
 
     def note_step(recorder, trial, step, rates, modulators, acts, plastic):
-        at = trial - recorder.first
-        if 0 <= at < recorder.rates.shape[0]:
+        at = place(trial, recorder.first, recorder.gap, recorder.rates.shape[0])
+        if at >= 0:
             for unit in range(recorder.rates.shape[2]):
                 recorder.rates[at, step, unit] = rates[unit]
             for channel in range(recorder.modulators.shape[2] if acts else 0):
@@ -75,8 +88,8 @@ class Recorder(NamedTuple):
                 recorder.followed[at, step, synapse] = plastic[pre, post]
 
     def note_trial(recorder, trial, kind, plastic):
-        at = trial - recorder.first
-        if 0 <= at < recorder.kinds.shape[0]:
+        at = place(trial, recorder.first, recorder.gap, recorder.kinds.shape[0])
+        if at >= 0:
             recorder.kinds[at] = kind
             number, rest = divmod(at + 1, recorder.every)
             if rest == 0 and number <= recorder.weights.shape[0]:
@@ -90,6 +103,7 @@ def recorder_of(units: int, steps: int, channels: int, wanted: Wanted) -> Record
     return pack(
         Recorder(
             wanted.first,
+            wanted.gap,
             wanted.every,
             np.zeros((trials, steps, units), np.float32),
             np.zeros((trials, steps, units), np.float32),
@@ -109,8 +123,9 @@ class Wanted(NamedTuple):
     trials: int  # T
     every: int  # trials between weights
     synapses: NDArray[np.int64]  # (M, 2)
+    gap: int = 0  # trials in the middle of these that are not kept
 
-    def bytes_of(self, units: int, steps: int, channels: int) -> int:
-        """Return how much memory a recorder takes."""
-        a_step = 2 * units + channels + len(self.synapses)
-        return 4 * (self.trials * steps * a_step + self.trials // self.every * units * units) + 8 * self.trials
+    def kept(self) -> NDArray[np.int64]:
+        """Return the trials that are kept, (T,)."""
+        place = np.arange(self.trials)
+        return self.first + place + self.gap * (place >= self.trials - self.trials // 2)

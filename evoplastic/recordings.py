@@ -9,12 +9,13 @@ An npz of arrays and one uint8 array `header`; L lives, T trials of S steps, N u
     scores           (L, T, 3)     float32   loss, correct, cost
     synapses         (M, 2)        int64     sending and receiving unit of the synapses that are followed
     followed         (L, T, S, M)  float32   their plastic weights, after each step
-    weights          (L, K, N, N)  float32   all plastic weights [pre, post], after every `every`th trial
+    weights          (L, K, N, N)  float32   all plastic weights [pre, post], after every `every`th recorded trial
     innate, gain     (L, N, N)     float32   what the plastic weights are added to, and scaled by
 
     header           JSON: format, version, content (SHA-256 of the other arrays), labels (axis -> one for each place),
                      about (run, genome, task, lesion, rule, modulation, times of events)
 
+The labels of trials have a gap where only the first and last trials of a life were recorded.
 `numpy.load(path)["rates"]` is all that a reader without this package needs. Nothing here is ever unpickled.
 """
 

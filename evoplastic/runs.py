@@ -93,7 +93,7 @@ class RunFolder:
         if not _is_run(path):
             return None
         _read_manifest(path)  # one that cannot be read is refused here, not in the middle of a run
-        return cls(path)
+        return cls(path if path.name.strip(".") else path.resolve())  # a run has a name, even where it is called "."
 
     @classmethod
     def open(cls, path: str | Path, runs: Path | None = None) -> RunFolder:

@@ -26,7 +26,7 @@ ORDER = [  # each storey may use those before it
     {"config"},
     {"evaluators"},
     {"evolution", "elites"},
-    {"npz", "lines", "runs", "checkpoints", "lock", "genotypes", "recordings"},
+    {"npz", "lines", "runs", "checkpoints", "lock", "genotypes", "recordings", "remembered"},
     {"analysis"},
     {"launch", "champions", "warm_start", "sweeps", "groups", "fleet", "tuning", "tuned", "analyses", "sinks"},
     {"api", "cli", "__main__", "bench", "timing", "plan", "progress", "gym", "checks"},

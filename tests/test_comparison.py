@@ -9,9 +9,12 @@ from test_cli import main
 from test_evolution import tiny
 from test_launch import go, stop_after
 
-from evoplastic.analysis.comparison import LeftOut, Outcome, compare, sentences, tables
+from evoplastic.analysis.comparison import LeftOut, Outcome, compare
+from evoplastic.analysis.comparison_arms import lacking
+from evoplastic.analysis.comparison_table import sentences, tables
+from evoplastic.analysis.comparison_verdict import verdict
 from evoplastic.analysis.evaluation import EvaluationRequest, evaluate
-from evoplastic.config import deciding
+from evoplastic.config import deciding, read_config
 from evoplastic.errors import UserError
 from evoplastic.evaluators.threads import Threads
 from evoplastic.groups import open_group, outcomes
@@ -33,7 +36,11 @@ def scored(mean):
 def evaluation(scores, **changes):
     """Return an `evaluate` object: condition -> (training, withheld)."""
     conditions = {
-        name: {"training": scored(training), "withheld": scored(withheld), "tasks": {"or": {}, "dms": {}}}
+        name: {
+            "training": scored(training),
+            "withheld": scored(withheld),
+            "tasks": {"or": scored(training), "dms": scored(withheld)},
+        }
         for name, (training, withheld) in scores.items()
     }
     measured = {"metric": "accuracy", "trials_scored": 4, "lives": 2, "evaluation_seed": 0, "generation": 9}
@@ -123,6 +130,161 @@ def test_a_score_that_is_not_a_number_spoils_the_mean_and_is_null():
     json.dumps(result, allow_nan=False)
 
 
+def test_the_interquartile_mean_over_seeds_stands_beside_the_mean_and_has_an_interval_from_ten_on():
+    """Of eleven seeds at 0, .1 ... 1 two are cut at each end; of nine there is no interval."""
+    steps = {name: np.repeat(np.arange(12)[:, None] / 10, 2, axis=1) ** 2 for name in SCORES}
+    told = {n: compare(arm(steps, range(n)))["arms"][0]["conditions"]["evolved"]["iqm"]["training"] for n in (9, 11)}
+    assert told[11]["mean"] == pytest.approx(np.mean((np.arange(2, 9) / 10) ** 2)) and told[11]["n"] == 11
+    assert told[11]["low"] < told[11]["mean"] < told[11]["high"]
+    assert (told[9]["low"], told[9]["high"]) == (None, None)
+
+
+def test_a_lesion_costs_what_the_evolved_genome_has_over_it_paired_by_seed():
+    (told,) = compare(arm(SCORES, range(12)))["arms"]
+    lost = SCORES["evolved"][:, 0] - SCORES["plasticity_off"][:, 0]
+    assert list(told["lost_by_lesion"]) == ["plasticity_off"]
+    np.testing.assert_allclose(told["lost_by_lesion"]["plasticity_off"]["by_seed"]["training"], lost, rtol=1e-12)
+
+
+def test_every_seed_s_score_on_each_task_is_told_by_part():
+    (told,) = compare(arm(SCORES, [4, 2]))["arms"]
+    assert told["seeds"] == [2, 4]
+    assert told["tasks"]["training"] == [{"or": SCORES["evolved"][seed, 0]} for seed in (2, 4)]
+    assert told["tasks"]["withheld"] == [{"dms": SCORES["evolved"][seed, 1]} for seed in (2, 4)]
+
+
+def test_validation_tasks_are_a_part_of_their_own_where_there_are_any():
+    runs = arm(SCORES, range(3), validation=["or"])
+    for run in runs:
+        for condition in run.evaluation["conditions"].values():
+            condition["validation"] = condition["training"]
+    result = compare(runs)
+    (told,) = result["arms"]
+    assert told["conditions"]["evolved"]["validation"]["mean"] == pytest.approx(SCORES["evolved"][:3, 0].mean())
+    assert told["tasks"]["training"] == [{}] * 3 and list(told["tasks"]["validation"][0]) == ["or"]
+    assert tables(result)[0][0] == ("accuracy", "training tasks", "validation tasks", "withheld tasks", "seeds")
+    assert len(cells(tables(result)[0])["chance"]) == 4 and tables(result)[1][2][1].count("/") == 2
+
+
+def test_how_often_an_arm_is_better_is_counted_over_the_seeds_that_both_have():
+    (told,) = compare([*arm(SCORES, range(10)), *arm(OTHER, range(4, 12), "b")])["differences"]
+    ahead = OTHER["evolved"][4:10] > SCORES["evolved"][4:10]
+    assert told["better"] == {"training": ahead[:, 0].sum(), "validation": None, "withheld": ahead[:, 1].sum()}
+
+
+# ---- what an arm lacks
+
+
+FULL = "icml2023-small"
+
+
+@pytest.mark.parametrize(
+    ("without", "lacks"),
+    [
+        ("gains-frozen", "the evolved gains"),
+        ("weights-frozen", "the evolved weights"),
+        ("plasticity-absent", "plasticity"),
+        ("gain-scalar", "a gain for each synapse"),
+        ("reward-only", None),
+    ],
+)
+def test_what_an_arm_lacks_is_read_from_its_settings(without, lacks):
+    full, other = (deciding(read_config(preset, seed=0)) for preset in (FULL, f"{FULL}-{without}"))
+    assert lacking(full, other) == lacks and lacking(other, full) is None and lacking(full, full) is None
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["strategy.sigma=0.05"],  # something else differs too
+        ["problem.genome.gain.spread=0.1"],  # frozen, not uniform
+        ["problem.genome.gain.initial=0.0"],  # no plasticity to speak of
+    ],
+)
+def test_an_arm_that_differs_in_more_than_the_ingredient_says_nothing_of_it(settings):
+    other = deciding(read_config(f"{FULL}-gains-frozen", settings, seed=0))
+    assert lacking(deciding(read_config(FULL, seed=0)), other) is None
+
+
+def test_coefficients_of_the_rule_are_an_ingredient():
+    evolved = deciding(read_config(FULL, ["problem.genome.rule={eta={}}"], seed=0))
+    assert lacking(evolved, deciding(read_config(FULL, seed=0))) == "the evolved coefficients of the rule"
+
+
+def with_and_without(seeds, gap, **changes):
+    """Return a comparison of an arm with one whose gains are frozen and that scores `gap` less, by a seed's luck."""
+    luck = np.linspace(-0.02, 0.02, 12)[::-1, None]
+    less = {name: values - gap + luck for name, values in SCORES.items()}
+    settings = [deciding(read_config(preset, seed=0)) for preset in (FULL, f"{FULL}-gains-frozen")]
+    return compare([*arm(less, seeds, "frozen", settings[1], **changes), *arm(SCORES, seeds, "full", settings[0])])
+
+
+def test_an_ingredient_is_worth_the_full_arm_minus_the_other_whatever_stands_first():
+    (told,) = with_and_without(range(12), 0.1)["ingredients"]
+    assert (told["lacks"], told["arm"], told["minus"]) == ("the evolved gains", "full", "frozen")
+    assert told["training"]["mean"] == pytest.approx(0.1) and told["training"]["low"] > 0.08
+
+
+def test_an_arm_that_evolved_shorter_or_withheld_other_tasks_says_nothing_of_an_ingredient():
+    assert with_and_without(range(2), 0.1, generation=5)["ingredients"] == []
+    assert with_and_without(range(2), 0.1, withheld=["or"])["ingredients"] == []
+
+
+# ---- what may be said
+
+
+def said(result, word):
+    return [line for line in verdict(result) if word in line]
+
+
+@pytest.mark.parametrize(
+    ("gap", "claim"),
+    [
+        (0.1, "The evolved gains matter: "),
+        (-0.1, "Without the evolved gains evolution comes further: "),
+        (0.006, "That the evolved gains matter is not shown: "),  # a mean above 0, and an interval around it
+    ],
+)
+def test_evolved_gains_matter_only_if_the_paired_interval_of_ten_seeds_says_so(gap, claim):
+    (line,) = said(with_and_without(range(10), gap), "evolved gains")
+    assert line.startswith(claim) and line.endswith("paired over 10 seeds.")
+    assert line.count("[") == 2 and "full minus frozen" in line
+
+
+@pytest.mark.parametrize("gap", [0.1, -0.1, 0.0])
+def test_below_ten_seeds_nothing_is_claimed_and_the_numbers_stand(gap):
+    result = with_and_without(range(9), gap)
+    assert not any("[" in line for line in verdict(result))
+    (line,) = said(result, "evolved gains")
+    assert line.startswith("That the evolved gains matter is not shown: full minus frozen ")
+    assert line.endswith("; 9 seeds are too few for an interval.")
+    assert not any(line.startswith("full scores more") for line in verdict(result))
+
+
+def test_without_the_arm_the_question_of_the_gains_is_left_open():
+    runs = arm(SCORES, range(12), settings=deciding(read_config(FULL, seed=0)))
+    (line,) = said(compare(runs), "gains")
+    assert line.startswith("Whether the evolved gains matter is not answered")
+    assert said(compare(arm(SCORES, range(12))), "gains") == []
+
+
+def test_arms_that_differ_otherwise_are_told_apart_only_by_an_interval():
+    worse = {name: values - 0.2 for name, values in SCORES.items()}
+    (line,) = said(compare([*arm(SCORES, range(12)), *arm(worse, range(12), "b")]), "b scores less than a")
+    assert "b minus a -.20 [-.20, -.20] on training tasks" in line
+    apart = compare([*arm(SCORES, [0, 1]), *arm(worse, [2, 3], "b")])
+    assert "b minus a: no seed in common." in verdict(apart)
+
+
+def test_evolution_is_said_to_gain_on_the_parts_where_the_interval_is_above_0():
+    gained = SCORES | {"evolved": SCORES["generation_0"] + [[0.1, 0.0]]}
+    lines = verdict(compare(arm(gained, range(12))))
+    assert lines[0].startswith("a scores more than its generation 0: gain +.10 [.10, .10] on training tasks, paired")
+    assert lines[1].startswith(
+        "That a scores more than its generation 0 is not shown: gain +.00 [.00, .00] on withheld"
+    )
+
+
 # ---- what is one arm
 
 
@@ -203,6 +365,7 @@ def test_the_table_has_every_condition_and_the_bounds():
         "accuracy",
         "a",
         "evolved",
+        "evolved, IQM",
         "generation 0",
         "plasticity off",
         "gain over generation 0",

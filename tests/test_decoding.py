@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from test_recordings import recording, search
 
-from evoplastic.analysis.decoding import early_and_late, generalise, labels_of, samples_of
+from evoplastic.analysis.decoding import generalise, pairs
+from evoplastic.analysis.decoding_samples import binned, early_and_late, labels_of, samples_of
 from evoplastic.errors import UserError
 from evoplastic.recordings import Recording
 from evoplastic.tasks.contract import CORRECT
@@ -268,6 +269,108 @@ def test_json_holds_what_a_picture_needs():
     assert [without[name] for name in ("band", "threshold", "told")] == [None] * 3
 
 
+LIVES, TRIALS = 8, 100
+
+
+def responding(rng, code=0.0, stimuli=True, drift=True):
+    """Return activity (n, 3, 6), responses, lives and kinds; `code` is what the response adds at the last step.
+
+    Activity and responses go with stimuli, and they drift, alike in all lives and in each on its own.
+    """
+    kinds = rng.integers(0, 4, (LIVES, TRIALS))
+    right = 2.0 * np.isin(kinds, (1, 2)) - 1.0
+    activity, leaning = rng.normal(size=(LIVES, TRIALS, 3, 6)), np.zeros((LIVES, TRIALS))
+    if stimuli:
+        activity += rng.normal(size=(4, 3, 6))[kinds]
+        leaning += 1.5 * right
+    if drift:
+        learned = 1.0 - 2.0 * np.exp(-np.arange(TRIALS) / 40.0)[:, None]
+        alone = np.cumsum(rng.normal(size=(2, LIVES, TRIALS, 6)), axis=2) / 5.0
+        activity += (learned * rng.normal(size=6) + alone[0])[:, :, None]
+        leaning += 1.5 * learned[:, 0] + alone[1, :, :, 0]
+    responses = rng.random((LIVES, TRIALS)) < 1.0 / (1.0 + np.exp(-leaning))
+    activity[:, :, 2, 0] += code * (2.0 * responses - 1.0)
+    lives = np.repeat(np.arange(LIVES), TRIALS)
+    return activity.reshape(-1, 3, 6), responses.reshape(-1).astype(int), lives, kinds.reshape(-1)
+
+
+def exceeded(within, sets=100, **planted):
+    """Return in which share of data sets the threshold is passed anywhere, and at the last step."""
+    found = []
+    for seed in range(sets):
+        activity, labels, lives, kinds = responding(np.random.default_rng(2000 + seed), **planted)
+        told = generalise(activity, labels, lives, 4, 39, seed, kinds if within else None)
+        found.append((told.matrix.max() > told.threshold, told.matrix[2, 2] > told.threshold))
+    return np.mean(found, axis=0)
+
+
+@pytest.mark.parametrize(("stimuli", "drift"), [(True, False), (False, True), (True, True)])
+def test_responses_that_go_with_stimuli_and_drift_are_not_told_beyond_them(stimuli, drift):
+    """Of 200 data sets; a share of .05 has a standard error of .015."""
+    assert exceeded(True, sets=200, stimuli=stimuli, drift=drift)[0] <= 0.09
+
+
+@pytest.mark.parametrize(("stimuli", "drift"), [(True, False), (False, True)])
+def test_orders_within_lives_would_find_stimuli_and_drift(stimuli, drift):
+    """So the test above would notice it."""
+    assert exceeded(False, sets=30, stimuli=stimuli, drift=drift)[0] > 0.3
+
+
+def test_a_response_is_told_beyond_stimuli_and_drift_where_activity_has_it():
+    assert exceeded(True, sets=30, code=1.2)[1] > 0.9
+
+
+def test_what_tells_the_kind_alone_tells_nothing_beyond_it():
+    activity, labels, lives, kinds = responding(np.random.default_rng(0), drift=False)
+    plain, beyond = (generalise(activity, labels, lives, 4, 0, given=of).matrix for of in (None, kinds))
+    assert plain.diagonal().min() > 0.65 and abs(beyond - 0.5).max() < 0.08
+
+
+def naive_beyond(activity, labels, kinds, fold_of):
+    """Return accuracy [train, test] within kinds: regress activity on kind and label, trial by trial."""
+    steps, right = activity.shape[1], np.zeros((activity.shape[1],) * 2 + (len(labels),))
+    for fold in np.unique(fold_of):
+        train, test = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
+        design = np.column_stack([np.eye(4)[kinds[train]], labels[train]])
+        levels = [np.linalg.lstsq(np.eye(4)[kinds[train]], activity[train, s], rcond=None)[0] for s in range(steps)]
+        spread = [(activity[train, s] - levels[s][kinds[train]]).std(0) for s in range(steps)]
+        for a in range(steps):
+            z = (activity[train, a] - levels[a][kinds[train]]) / spread[a]
+            shift = np.linalg.lstsq(design, z, rcond=None)[0][4]
+            axis = np.linalg.inv(naive_covariance(z)) @ shift
+            for t in test:
+                p = labels[train][kinds[train] == kinds[t]].mean()
+                for b in range(steps):
+                    score = axis @ ((activity[t, b] - levels[b][kinds[t]]) / spread[b])
+                    right[a, b, t] = (score > (0.5 - p) * axis @ shift) == labels[t]
+    weight, accuracy = 0.0, 0.0
+    for kind in range(4):
+        of = [np.flatnonzero((kinds == kind) & (labels == label)) for label in (0, 1)]
+        worth = len(of[0]) * len(of[1]) / (len(of[0]) + len(of[1]))
+        weight += worth
+        accuracy += worth * (right[..., of[0]].mean(-1) + right[..., of[1]].mean(-1)) / 2
+    return accuracy / weight
+
+
+def test_the_matrix_beyond_kinds_is_that_of_a_regression_on_kinds_and_labels():
+    activity, labels, lives, kinds = (each[:320] for each in responding(np.random.default_rng(3), code=0.5))
+    found = generalise(activity, labels, lives, 4, 0, given=kinds).matrix  # as many folds as lives
+    np.testing.assert_allclose(found, naive_beyond(activity, labels, kinds, lives), atol=1e-9)
+
+
+def test_pairs_are_neighbours_of_one_kind_in_one_block():
+    blocks, kinds = np.array([0] * 8 + [1] * 3), np.array([5, 7, 5, 7, 7, 5, 9, 5, 5, 5, 5])
+    found = pairs(blocks, kinds)
+    same = [np.flatnonzero(found == group).tolist() for group in np.unique(found)]
+    assert sorted(same) == [[0, 2], [1, 3, 4], [5, 7], [6], [8, 9, 10]]
+
+
+def test_bins_are_means_of_equal_width_and_the_last_one_of_what_is_left():
+    activity = np.arange(2 * 7 * 1, dtype=np.float32).reshape(2, 7, 1)
+    np.testing.assert_array_equal(binned(activity, 3)[..., 0], [[1, 4, 6], [8, 11, 13]])
+    np.testing.assert_array_equal(binned(activity, 1), activity)
+
+
 ACTIVITY, LABELS = np.random.default_rng(0).normal(size=(20, 2, 3)), np.arange(20) % 2
 
 
@@ -280,6 +383,10 @@ ACTIVITY, LABELS = np.random.default_rng(0).normal(size=(20, 2, 3)), np.arange(2
         ({"blocks": LABELS, "folds": 2}, "labels never differ within a block"),
         ({"activity": np.where(ACTIVITY.max() == ACTIVITY, np.nan, ACTIVITY)}, "got 1 of 120 values that are not"),
         ({"labels": np.arange(20) == 3}, "trials labelled True are in one of 5 folds only"),
+        (
+            {"labels": np.arange(20) % 2, "blocks": np.arange(20) // 4, "given": np.arange(20) % 2},
+            "neighbouring trials of equal kind are all labelled alike",
+        ),
         (
             {"labels": np.arange(20) < 2, "blocks": np.arange(20) // 4},
             "trials labelled True are in one of 5 folds only",
@@ -299,6 +406,8 @@ def test_data_that_cannot_be_decoded_are_refused_in_a_sentence(arguments, senten
         ({"labels": LABELS[1:]}, r"labels must have shape \(20,\)"),
         ({"blocks": LABELS[1:]}, r"blocks must have shape \(20,\)"),
         ({"folds": 1}, "folds must be at least 2"),
+        ({"given": LABELS}, "there must be blocks and two classes"),
+        ({"given": LABELS[1:]}, r"given must have shape \(20,\)"),
         ({"permutations": 38}, "permutations must be 0 or at least 39"),
     ],
 )
@@ -335,7 +444,10 @@ def test_samples_are_trials_of_all_lives_and_units_that_decide():
     assert list(late) == [14, 15] and found.lives.tolist() == [0, 0, 1, 1]
     np.testing.assert_array_equal(found.activity, rates[:, 4:, :, 3:5].reshape(4, 3, 2))
     assert found.labels["response"].tolist() == [1, 1, 1, 1] and found.labels["stimulus 2"].tolist() == [1, 0, 1, 0]
+    assert found.kinds.tolist() == [1, 2, 1, 0]
     assert len(samples_of(whole, {"01": "0100"}).activity) == 12
+    wide = samples_of(whole, {"01": "0100"}, width=2).activity
+    np.testing.assert_array_equal(wide[0], [rates[0, 0, :2, 3:5].mean(axis=0), rates[0, 0, 2, 3:5]])
 
 
 def test_early_and_late_trials_are_different_trials():

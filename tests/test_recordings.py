@@ -8,7 +8,7 @@ from conftest import Structs, small_life, structs
 from test_cli_tasks import main
 
 import evoplastic
-from evoplastic.analysis.record import RecordRequest, check_memory, planned, record
+from evoplastic.analysis.record import RecordRequest, check_memory, planned, record, windowed
 from evoplastic.config import read_config
 from evoplastic.errors import UserError
 from evoplastic.evolution import Search
@@ -83,6 +83,17 @@ def test_a_window_of_trials_is_that_part_of_the_whole():
     np.testing.assert_array_equal(part.weights, whole.weights[[6, 9]])
 
 
+def test_two_windows_are_the_first_and_last_trials_of_the_whole():
+    life, some = structs(small_life(2)), np.array([[3, 9]])
+    whole, *_ = seen(life, Wanted(0, life.trials, 1, some))
+    parts, *_ = seen(life, Wanted(1, 5, 2, some, gap=3))
+    kept = [1, 2, 3, 7, 8]
+    assert Wanted(1, 5, 2, some, gap=3).kept().tolist() == kept
+    for name in ("rates", "noise", "modulators", "kinds", "followed"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name)[kept], name)
+    np.testing.assert_array_equal(parts.weights, whole.weights[[2, 7]])
+
+
 def test_weights_change_where_rates_and_third_factor_say_so():
     """The rule is clipped Hebb, so each change of a followed synapse follows from what is recorded beside it."""
     life = structs(small_life(3, rule="hebbian", modulation="network", eta=0.01, bound=1.0, trace_tau=60.0))
@@ -141,6 +152,29 @@ def test_followed_synapses_end_on_units_that_no_task_clamps(recording):
 def test_weights_at_the_end_are_kept_where_fewer_trials_are_recorded_than_lie_between(search):
     recording = record(search, search.start().center, RecordRequest("or", lives=1, first=2, trials=5, every=10), {})
     assert recording["weights"].labels["sample"].tolist() == [6]
+
+
+def test_a_recording_of_two_windows_is_labelled_with_their_trials(search, recording, tmp_path):
+    request = RecordRequest("or", lives=2, trials=4, every=2, synapses=7, gap=4)
+    parts = record(search, search.start().center, request, {})
+    assert parts.labels["trial"].tolist() == [0, 1, 6, 7] and parts.labels["sample"].tolist() == [1, 7]
+    whole = recording["rates"].select(trial=[0, 1, 6, 7])
+    np.testing.assert_array_equal(parts["rates"].values, whole.values)
+    np.testing.assert_array_equal(parts["scores"].values, recording["scores"].values[:, [0, 1, 6, 7]])
+    path = tmp_path / "windows.npz"
+    path.write_bytes(parts.to_bytes())
+    np.testing.assert_array_equal(load_recording(path)["rates"].select(trial=range(6, 8)).values, whole.values[:, 2:])
+
+
+def test_as_many_first_and_last_trials_are_asked_for_as_fit(search):
+    asked = RecordRequest("or", lives=1, every=1)
+    size = planned(search, asked)[1]
+    assert windowed(search, asked, size, 2) == asked
+    assert windowed(search, asked, size - 1, 2)[3:4] + windowed(search, asked, size - 1, 2)[-1:] == (4, 4)
+    assert windowed(search, asked, size - 1, 100).trials == 6
+    assert windowed(search, asked, 1, 100).trials == 2
+    some = asked._replace(first=2, trials=4)
+    assert windowed(search, some, 1, 1)[2:4] == (2, 2) and windowed(search, some, 1, 1).gap == 2
 
 
 def test_a_lesion_is_recorded_too(search):
@@ -209,6 +243,7 @@ def test_lives_of_newborn_tasks_are_recorded_as_long_as_they_are(tmp_path, prese
         (RecordRequest("orr"), "task 'orr' is unknown; choose one of .*; did you mean 'or'"),
         (RecordRequest("or", first=8), "a life has trials 0 to 7, and 8 to 7 are to be recorded"),
         (RecordRequest("or", first=2, trials=7), "a life has trials 0 to 7, and 2 to 8"),
+        (RecordRequest("or", first=2, trials=4, gap=3), "a life has trials 0 to 7, and 2 to 8"),
         (RecordRequest("or", every=1, lesion="gain"), "control 'gain' is unknown"),
     ],
 )

@@ -121,13 +121,43 @@ def evolved(tmp_path_factory):
 def test_a_run_is_analysed_into_its_folder(main, evolved):
     said = main("analyze", evolved, "--lives", 2, "--record", 3, "--workers", 1, "--json")
     assert said.code == 0, said.err
-    files = {path.name for path in (evolved / "report").iterdir()}
+    files = {path.name for path in (evolved / "report").iterdir() if path.name != "lives"}
     assert {path.rpartition("/")[2] for path in json.loads(said.out)["files"]} == files
     assert {"report.html", "summary.json", "weights.png", "weights.svg", "learning.png"} <= files
     told = json.loads((evolved / "report" / "summary.json").read_text())
     assert list(told["sections"]) == list(SECTIONS)
     assert told["sections"]["course"]["evaluation"]["generation"] == 2
     Page((evolved / "report" / "report.html").read_text())
+
+
+def written(run):
+    return {path.name: path.read_bytes() for path in (run / "report").iterdir() if path.name != "lives"}
+
+
+def test_a_second_analysis_lives_nothing_and_writes_the_same_bytes(main, evolved, monkeypatch):
+    words = ("analyze", evolved, "--lives", 2, "--record", 3, "--workers", 1)
+    assert main(*words).code == 0
+    before = written(evolved)
+
+    def refuse(self, candidates, jobs, measure="score"):
+        raise AssertionError(f"{len(jobs)} lives are lived again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Threads, "evaluate", refuse)
+        assert main(*words).code == 0
+        with pytest.raises(AssertionError, match="lived again"):
+            main(*words, "--fresh")
+    assert written(evolved) == before
+
+
+def test_a_run_is_told_beside_arms_that_are_named(main, evolved, tmp_path):
+    frozen = evolved_in(tmp_path, "quickstart", [*TINY, "problem.genome.gain.evolve=false"], 2)
+    for run in (evolved, frozen):
+        assert main("evaluate", run, "--lives", 2, "--workers", 1).code == 0
+    assert main("analyze", evolved, "--lives", 2, "--record", 3, "--workers", 1, "--arm", frozen).code == 0
+    told = json.loads((evolved / "report" / "summary.json").read_text())["sections"]["arms"]
+    assert [arm["seeds"] for arm in told["compared"]["arms"]] == [[0], [0]]
+    assert any("too few" in sentence for sentence in told["sentences"])
 
 
 def test_what_an_earlier_analysis_left_is_gone(main, evolved):

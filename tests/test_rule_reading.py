@@ -277,6 +277,20 @@ def test_a_window_leaves_out_the_steps_whose_past_it_has_not():
     assert reading.left_out["past not recorded"] == 2 * 30 * 36  # 1 + 7 time constants of 100 ms in steps of 20 ms
 
 
+@pytest.mark.parametrize(("name", "lost"), [("fan_out", 36), ("oja", 1)])
+def test_two_windows_are_read_without_what_lies_between(name, lost):
+    """Lost are the steps after the gap whose past matters: 1 + 7 time constants of 100 ms in steps of 20 ms, or 1."""
+    rule, modulation, truth = OURS[name]
+    whole = recorded(rule, modulation)
+    kept = [0, 1, 2, 3, 8, 9, 10, 11]
+    arrays = {
+        each: whole.arrays[each][:, kept] for each in ("rates", "noise", "modulators", "kinds", "followed", "scores")
+    }
+    reading = read_rule(Recording({**whole.arrays, **arrays}, whole.labels | {"trial": np.array(kept)}, whole.about))
+    assert {term.name: pytest.approx(term.coefficient, rel=1e-4) for term in reading.terms} == truth
+    assert reading.left_out["past not recorded"] == 2 * 30 * lost
+
+
 def test_third_factors_are_called_by_their_names_where_there_are_several():
     truth, recording = random_rule(1)
     factors = recording.arrays["modulators"]

@@ -2,28 +2,28 @@
 
 An arm is all of a run but its seed. The unit of replication is the seed: a run counts as one number per condition, the
 mean over its lives, and gains over generation 0 and differences between arms are paired by seed. Below ten seeds there
-are the numbers and no interval.
+are the numbers and no interval. Beside a mean stands the interquartile mean (IQM), the mean of the middle half of the
+seeds, which one seed that failed does not move (Agarwal et al. 2021, "Deep reinforcement learning at the edge of the
+statistical precipice"; there over runs and tasks, here over seeds, since the tasks of a seed share one genome).
 
 Arms are subtracted only if they were scored alike: on the same withheld and training tasks, over as many trials.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from evoplastic.analysis.evaluation import EVOLVED, GENERATION_0
-from evoplastic.analysis.evaluation_table import listed
-from evoplastic.analysis.statistics import FEWEST_UNITS, Interval, interval, share
+from evoplastic.analysis.comparison_arms import evolves_gains, lacking
+from evoplastic.analysis.evaluation import EVOLVED, GENERATION_0, PARTS
+from evoplastic.analysis.statistics import interquartile_mean, interval
 from evoplastic.config import difference, parse_config
 from evoplastic.errors import UserError
 from evoplastic.files import plain
-from evoplastic.problems.contract import PLASTICITY_OFF
 
 FORMAT, VERSION = "evoplastic.compare", 1
-PARTS = ("training", "withheld")
-_NOT_A_NUMBER = "not a number"
 _UNLIKE = {
     "generation": "evolved for different numbers of generations",
     "lives": "evaluated on different numbers of lives per task",
@@ -34,7 +34,6 @@ _OF_AN_ARM = ("metric", "chance", "random_policy", "oracle", "trials_scored", "w
 _CALLED = {"chance_is": "chance", "oracle_is": "oracle"}  # and what they are where an evaluation does not say
 
 Scores = dict[str, dict[int, float]]  # part -> seed -> score; a part is empty where there are no tasks of it
-Row = tuple[str, ...]
 
 
 class Outcome(NamedTuple):
@@ -72,27 +71,11 @@ def compare(outcomes: Iterable[Outcome], left_out: Iterable[LeftOut] = ()) -> di
         "metric": told[0]["metric"],
         "arms": told,
         "differences": _differences(arms),
+        "ingredients": _ingredients(arms),
         "left_out": [run._asdict() for run in missing],
         "notes": [*_other_settings(arms), *_unlike(arms), *_inexact(arms)],
     }
     return dict(plain(result))
-
-
-def tables(result: Mapping[str, Any]) -> list[list[Row]]:
-    """Return the tables of a `compare` object: arms, differences between them, and seeds where there are few."""
-    made = [_arm_rows(result), _difference_rows(result["differences"]), _seed_rows(result)]
-    return [table for table in made if len(table) > 1]  # all but those of a header alone
-
-
-def sentences(result: Mapping[str, Any]) -> list[str]:
-    """Return what a reader of the tables should know."""
-    lines = {
-        f"Withheld {listed(arm['withheld'])}: {arm['fold']}." if arm["withheld"] else "Nothing withheld.": None
-        for arm in result["arms"]
-    }
-    lines |= dict.fromkeys(arm["privileged"] for arm in result["arms"])
-    lines |= dict.fromkeys(result["notes"])
-    return [*lines, *(f"Left out: {row['run']} ({row['reason']})." for row in result["left_out"])]
 
 
 def _arms(outcomes: Iterable[Outcome], left_out: Iterable[LeftOut]) -> tuple[dict[str, list[Outcome]], list[LeftOut]]:
@@ -122,6 +105,7 @@ def _arm(label: str, runs: Sequence[Outcome]) -> dict[str, Any]:
     first = evaluations[0]
     names = dict.fromkeys(name for evaluation in evaluations for name in evaluation["conditions"])
     scores = {name: _scores(runs, name) for name in names}
+    behind = {name: _summary(_minus(scores[EVOLVED], values)) for name, values in scores.items() if name != EVOLVED}
     return {
         "arm": label,
         "generations": first["generation"],
@@ -131,8 +115,12 @@ def _arm(label: str, runs: Sequence[Outcome]) -> dict[str, Any]:
         "evaluation_seeds": sorted({evaluation["evaluation_seed"] for evaluation in evaluations}),
         **{key: first[key] for key in _OF_AN_ARM},
         **{key: first.get(key, label) for key, label in _CALLED.items()},
-        "conditions": {name: _summary(values) for name, values in scores.items()},
-        "gain_over_generation_0": _summary(_minus(scores[EVOLVED], scores[GENERATION_0])),
+        "validation": list(first.get("validation", ())),
+        "evolves_gains": evolves_gains(runs[0].settings),
+        "conditions": {name: _summary(values) | {"iqm": _iqm(values)} for name, values in scores.items()},
+        "gain_over_generation_0": behind.pop(GENERATION_0),
+        "lost_by_lesion": behind,
+        "tasks": {part: [_tasks(evaluation, part) for evaluation in evaluations] for part in PARTS},
     }
 
 
@@ -140,8 +128,17 @@ def _scores(runs: Iterable[Outcome], condition: str) -> Scores:
     """Return the scores of the runs that were evaluated under a condition."""
     tables = {run.seed: run.evaluation["conditions"].get(condition) for run in runs}
     return {
-        part: {seed: _mean(table[part]) for seed, table in tables.items() if table and table[part]} for part in PARTS
+        part: {seed: _mean(table[part]) for seed, table in tables.items() if table and table.get(part)}
+        for part in PARTS
     }
+
+
+def _tasks(evaluation: Mapping[str, Any], part: str) -> dict[str, float]:
+    """Return the evolved genome's score on each task of a part."""
+    held, validated = evaluation["withheld"], evaluation.get("validation", ())
+    scores = evaluation["conditions"][EVOLVED]["tasks"]
+    of = {task: "withheld" if task in held else "validation" if task in validated else "training" for task in scores}
+    return {task: _mean(scores[task]) for task in scores if of[task] == part}
 
 
 def _mean(told: Mapping[str, Any]) -> float:
@@ -163,6 +160,11 @@ def _summary(scores: Scores) -> dict[str, Any]:
     return {"seeds": list(scores["training"]), **means, "by_seed": {part: numbers.get(part) for part in PARTS}}
 
 
+def _iqm(scores: Scores) -> dict[str, Any]:
+    """Return for each part the interquartile mean over seeds, in the place of the mean."""
+    return {part: interquartile_mean([*of.values()]).to_json() if of else None for part, of in scores.items()}
+
+
 def _differences(arms: Mapping[str, Sequence[Outcome]]) -> list[dict[str, Any]]:
     """Return each arm minus the first one that was scored alike, by the seeds that both have."""
     first: dict[str, str] = {}
@@ -170,15 +172,33 @@ def _differences(arms: Mapping[str, Sequence[Outcome]]) -> list[dict[str, Any]]:
     for label, runs in arms.items():
         other = first.setdefault(_scored_on(runs[0]), label)
         if other != label:
-            paired = _minus(_scores(runs, EVOLVED), _scores(arms[other], EVOLVED))
-            told.append({"arm": label, "minus": other, **_summary(paired)})
+            told.append({"arm": label, "minus": other, **_paired(runs, arms[other])})
     return told
+
+
+def _ingredients(arms: Mapping[str, Sequence[Outcome]]) -> list[dict[str, Any]]:
+    """Return each arm minus the one that lacks one ingredient of it, evolved as long, by the seeds that both have."""
+    told = []
+    for (full, runs), (without, others) in itertools.permutations(arms.items(), 2):
+        name = lacking(runs[0].settings, others[0].settings)
+        long = runs[0].evaluation["generation"] == others[0].evaluation["generation"]
+        if name and long and _scored_on(runs[0]) == _scored_on(others[0]):
+            told.append({"lacks": name, "arm": full, "minus": without, **_paired(runs, others)})
+    return told
+
+
+def _paired(runs: Sequence[Outcome], others: Sequence[Outcome]) -> dict[str, Any]:
+    """Return what evolved genomes of one arm score more than those of another, and on how many seeds they do."""
+    by_part = _minus(_scores(runs, EVOLVED), _scores(others, EVOLVED))
+    better = {part: sum(value > 0.0 for value in of.values()) if of else None for part, of in by_part.items()}
+    return _summary(by_part) | {"better": better}
 
 
 def _scored_on(run: Outcome) -> str:
     evaluation = run.evaluation
     tasks = sorted(evaluation["conditions"][EVOLVED]["tasks"])
-    return json.dumps([tasks, sorted(evaluation["withheld"]), evaluation["trials_scored"]])
+    parts = [sorted(evaluation["withheld"]), sorted(evaluation.get("validation", ()))]
+    return json.dumps([tasks, *parts, evaluation["trials_scored"]])
 
 
 def _other_settings(arms: Mapping[str, Sequence[Outcome]]) -> list[str]:
@@ -213,70 +233,3 @@ def _inexact(arms: Mapping[str, Sequence[Outcome]]) -> list[str]:
         for run in runs
         if run.skipped
     ]
-
-
-def _arm_rows(result: Mapping[str, Any]) -> list[Row]:
-    rows: list[Row] = [(result["metric"], "training tasks", "withheld tasks", "seeds")]
-    for arm in result["arms"]:
-        rows.append((arm["arm"], "", arm["fold"], ""))
-        rows += [_row(f"  {name.replace('_', ' ')}", table) for name, table in arm["conditions"].items()]
-        rows.append(_row("  gain over generation 0", arm["gain_over_generation_0"], "+"))
-    for key in ("chance", "random_policy", "oracle"):
-        rows += [(name, share(bound), share(bound), "") for name, bound in _bounds(result["arms"], key).items()]
-    return rows
-
-
-def _bounds(arms: Iterable[Mapping[str, Any]], key: str) -> dict[str, float]:
-    """Return a bound by its label, one for each value that it has among the arms; a random policy only if telling."""
-    told: dict[float, list[str]] = {}
-    label = key.replace("_", " ")
-    for arm in arms:
-        label = arm.get(f"{key}_is", label)
-        if key != "random_policy" or arm[key] not in (arm["chance"], None):
-            told.setdefault(arm[key], []).append(arm["arm"])
-    return {label if len(told) == 1 else f"{label} of {', '.join(names)}": bound for bound, names in told.items()}
-
-
-def _difference_rows(differences: Iterable[Mapping[str, Any]]) -> list[Row]:
-    header = ("evolved, paired by seed", "training tasks", "withheld tasks", "seeds")
-    return [header, *(_row(f"{row['arm']} minus {row['minus']}", row, "+") for row in differences)]
-
-
-def _seed_rows(result: Mapping[str, Any]) -> list[Row]:
-    """Return the numbers of each seed for every arm that has too few of them, or of paired ones, for an interval."""
-    against = {row["arm"]: row for row in result["differences"]}
-    columns = [EVOLVED, GENERATION_0, PLASTICITY_OFF]
-    rows: list[Row] = [("training/withheld", *(name.replace("_", " ") for name in columns), "gain", "difference")]
-    for arm in result["arms"]:
-        if min(len(arm["seeds"]), len(against.get(arm["arm"], arm)["seeds"])) >= FEWEST_UNITS:
-            continue
-        scores = [arm["conditions"].get(name) for name in columns]
-        paired = [arm["gain_over_generation_0"], against.get(arm["arm"])]
-        rows.append((arm["arm"], *[""] * (len(scores) + len(paired))))
-        for seed in arm["seeds"]:
-            numbers = [*(_of_seed(table, seed) for table in scores), *(_of_seed(table, seed, "+") for table in paired)]
-            rows.append((f"  seed {seed}", *numbers))
-    return rows
-
-
-def _of_seed(summary: Mapping[str, Any] | None, seed: int, plus: str = "") -> str:
-    """Return a seed's numbers, '' where it has none."""
-    if summary is None or seed not in summary["seeds"]:
-        return ""
-    place = summary["seeds"].index(seed)
-    values = [summary["by_seed"][part][place] for part in PARTS if summary["by_seed"][part]]
-    return "/".join(_NOT_A_NUMBER if value is None else _sign(value, plus) + share(value) for value in values)
-
-
-def _row(label: str, summary: Mapping[str, Any], plus: str = "") -> Row:
-    return label, *(_text(summary[part], plus) for part in PARTS), str(len(summary["seeds"]))
-
-
-def _text(told: Mapping[str, Any] | None, plus: str) -> str:
-    if told is None:
-        return ""
-    return _NOT_A_NUMBER if told["mean"] is None else _sign(told["mean"], plus) + str(Interval(**told))
-
-
-def _sign(value: float, plus: str) -> str:
-    return plus if value >= 0 else ""

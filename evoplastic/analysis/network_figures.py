@@ -1,7 +1,7 @@
 """The pictures of a network at work, from a recording: what is wired, what is learned, and how activity moves.
 
-Blue is negative and red positive, and what is 0 is white; units stand in the order of their roles and, within hidden
-ones, of what they do: those whose rates go together stand together.
+Dark blue is negative, light yellow positive, and grey 0, so that numbers are in order without colours too; units stand
+in the order of their roles and, within hidden ones, of what they do: those whose rates go together stand together.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 
@@ -21,7 +22,7 @@ from evoplastic.analysis.canvas import DPI, FAINT, INK, SOFT
 from evoplastic.networks.roles import CLAMPED
 from evoplastic.recordings import Recording
 
-DIVERGING = "RdBu_r"  # told apart without colour vision: blue and red, light where small
+SIGNED = "cividis"  # dark blue, grey, light yellow
 KINDS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#868D93")  # Okabe and Ito
 DASHES = ((0, ()), (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))  # beside colour, for who cannot tell colours
 MOST_KINDS = 8  # drawn each with a line of its own
@@ -67,18 +68,20 @@ def effective(recording: Recording, life: int = 0) -> tuple[Array, Array]:
 
 
 def _weights(recording: Recording) -> Figure:
-    figure = _page(11.6, 4.4, "Weights", f"Rows send, columns receive; {_first(recording)}.")
     units = order(recording)
+    about = f"Rows send, columns receive; n = {len(units)} units, {_first(recording)}. Weight: innate + gain x plastic."
+    figure = _page(11.6, 4.6, "Weights", about)
     innate, learned = effective(recording)
     gain = recording["gain"].values[0].astype(np.float64) * ~np.isin(recording.labels["unit"], CLAMPED)
-    parts = {"innate": innate, "gain": gain, "learned change, gain x plastic": learned - innate}
+    last = int(recording.labels["sample"][-1]) + 1
+    parts = {"innate": innate, "gain": gain, f"learned after {last} trials, gain x plastic": learned - innate}
     for axes, (title, matrix) in zip(_panels(figure, 1, 3), parts.items()):
         limit = float(np.abs(matrix).max()) or 1.0
-        axes.imshow(matrix[np.ix_(units, units)], cmap=DIVERGING, vmin=-limit, vmax=limit, interpolation="nearest")
+        axes.imshow(matrix[np.ix_(units, units)], cmap=SIGNED, vmin=-limit, vmax=limit, interpolation="nearest")
         axes.set_title(title, loc="left", fontsize=10.5, pad=8)
         _roles(axes, recording.labels["unit"].tolist())
         axes.set(xlabel="receiving unit", ylabel="sending unit" if title == "innate" else "")
-        _bar(figure, axes, DIVERGING, -limit, limit)
+        _bar(figure, axes, -limit, limit)
     return figure
 
 
@@ -108,40 +111,41 @@ def _spectrum(recording: Recording) -> Figure:
 def _activity(recording: Recording) -> Figure:
     rates = recording["rates"].values.astype(np.float64)
     count = min(20, rates.shape[1])
-    about = f"Mean rate over {len(rates)} lives and {count} trials. Free units, in the order of the weights."
+    about = f"Mean rate over n = {len(rates)} lives, {count} trials of each. Free units, in the order of the weights."
     figure = _page(9.6, 5.2, "Activity within a trial", about)
     free = ~np.isin(recording.labels["unit"], CLAMPED)
     units = [unit for unit in order(recording) if free[unit]]
     trials = recording.labels["trial"]
     for axes, part in zip(_panels(figure, 1, 2), (slice(0, count), slice(-count, None))):
         shown = rates[:, part].mean(axis=(0, 1))[:, units].T
-        axes.imshow(shown, cmap=DIVERGING, vmin=-1, vmax=1, aspect="auto", extent=_extent(recording, len(units)))
+        axes.imshow(shown, cmap=SIGNED, vmin=-1, vmax=1, aspect="auto", extent=_extent(recording, len(units)))
         first, last = trials[part][[0, -1]]
         axes.set_title(f"trials {first} to {last}", loc="left", fontsize=10.5, pad=8)
         _feedback(axes, recording)
         axes.set(xlabel="time in the trial, ms", yticks=[])
-    figure.axes[0].set_ylabel(f"{len(units)} units")
-    _bar(figure, figure.axes[1], DIVERGING, -1, 1)
+    figure.axes[0].set_ylabel(f"{len(units)} units, outputs last")
+    _bar(figure, figure.axes[1], -1, 1, "rate")
     return figure
 
 
 def _modulators(recording: Recording) -> Figure:
     factors = recording["modulators"].values.astype(np.float64)
     lives, trials, _, channels = factors.shape
-    about = f"Mean and middle half over {lives} lives and {trials} trials, by outcome of the trial."
+    about = f"Mean and middle half over {lives} lives, {trials} trials of each, by outcome of the trial; n is trials."
     figure = _page(9.6, 1.6 + 2.4 * channels, "Third factors", about)
     named = _halves(recording["scores"].select(score="correct").values[..., 0])
-    time = recording.labels["step"]
+    edges = _edges(recording)
     for axes, channel in zip(_panels(figure, channels, 1), range(channels)):
         for (outcome, these), colour, dash in zip(named.items(), KINDS, DASHES):
             chosen = factors[..., channel][these]  # (trials, steps)
             if len(chosen):
                 low, high = np.quantile(chosen, (0.25, 0.75), axis=0)
-                axes.fill_between(time, low, high, color=colour, alpha=0.2, linewidth=0, step="mid")
+                low, mean, high = (np.append(each, each[-1]) for each in (low, chosen.mean(axis=0), high))
+                axes.fill_between(edges, low, high, color=colour, alpha=0.2, linewidth=0, step="post")
                 label = f"{outcome}, n = {len(chosen)}"
-                axes.step(time, chosen.mean(axis=0), where="mid", color=colour, linestyle=dash, label=label)
-        axes.set_ylabel(str(recording.labels["channel"][channel]))
-        axes.legend(frameon=False, fontsize=8.5, labelcolor=INK)
+                axes.step(edges, mean, where="post", color=colour, linestyle=dash, label=label)
+        axes.set_ylabel(f"third factor {recording.labels['channel'][channel]}")
+        axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="upper left")
         _feedback(axes, recording)
         _grid(axes)
     figure.axes[-1].set_xlabel("time in the trial, ms")
@@ -170,8 +174,8 @@ def _trajectories(recording: Recording) -> Figure:
     components = np.column_stack([axes_of[:, ::-1], np.zeros(len(sizes))])[:, :2]  # a second one where one unit is free
     every, shown = len(np.unique(kinds)), np.unique(kinds)[:MOST_KINDS]
     few = f" {len(shown)} of {every} types." if len(shown) < every else ""
-    about = f"Mean over the trials of a type, principal components of all trials; {_first(recording)}.{few}"
-    figure = _page(9.6, 5.0, "Activity by type of trial", about)
+    about = f"Mean over n trials of a type, principal components of all trials; {_first(recording)}.{few}"
+    figure = _page(9.6, 5.7, "Activity by type of trial", about, below=1.35)
     for axes, part, title in zip(
         _panels(figure, 1, 2), (slice(0, count), slice(-count, None)), (f"first {count} trials", f"last {count} trials")
     ):
@@ -186,18 +190,20 @@ def _trajectories(recording: Recording) -> Figure:
         axes.set_title(f"{title} (o: start)", loc="left", fontsize=10.5, pad=8)
         axes.set_xlabel(f"component 1, {share[0]:.0%} of the variance")
         if axes.lines:
-            axes.legend(frameon=False, fontsize=8.0, labelcolor=INK)
+            look = {"frameon": False, "fontsize": 8.0, "labelcolor": INK, "handlelength": 3.0}
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, **look)
         _grid(axes)
-    figure.axes[0].set_ylabel(f"component 2, {share[1]:.0%}")
+    figure.axes[0].set_ylabel(f"component 2, {share[1]:.0%} of the variance")
     _same_scale(figure.axes)
     return figure
 
 
-def _page(width: float, height: float, title: str, about: str) -> Figure:
+def _page(width: float, height: float, title: str, about: str, below: float = 0.62) -> Figure:
+    """Return a figure with a title and a line about it, and room for panels; lengths in inches."""
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
     figure.text(0.2 / width, 1 - 0.42 / height, title, fontsize=14.0, fontweight="bold", color=INK)
     figure.text(0.2 / width, 1 - 0.69 / height, about, fontsize=9.0, color=SOFT)
-    figure.subplots_adjust(0.85 / width, 0.62 / height, 1 - 0.55 / width, 1 - 1.2 / height, wspace=0.24, hspace=0.35)
+    figure.subplots_adjust(0.85 / width, below / height, 1 - 0.55 / width, 1 - 1.2 / height, wspace=0.24, hspace=0.35)
     return figure
 
 
@@ -217,29 +223,43 @@ def _roles(axes: Axes, roles: Sequence[str]) -> None:
     names = [groups[start] for start in starts]
     axes.set_xticks(places, names, fontsize=8.0)
     axes.set_yticks(places, names, fontsize=8.0, rotation=90, va="center")
+    across, along = axes.get_xticklabels(), axes.get_yticklabels()
+    if len(places) > 1:  # the ends' names away from the corner, where they would meet
+        across[0].set_horizontalalignment("left")
+        across[-1].set_horizontalalignment("right")
+        along[0].set_verticalalignment("top")
+        along[-1].set_verticalalignment("bottom")
     for start in starts[1:]:
-        axes.axhline(start - 0.5, color=SOFT, linewidth=0.6)
-        axes.axvline(start - 0.5, color=SOFT, linewidth=0.6)
+        axes.axhline(start - 0.5, color=INK, linewidth=0.8)
+        axes.axvline(start - 0.5, color=INK, linewidth=0.8)
     axes.tick_params(length=0)
 
 
-def _bar(figure: Figure, axes: Axes, colours: str, low: float, high: float) -> None:
-    bar = figure.colorbar(ScalarMappable(Normalize(low, high), colours), ax=axes, fraction=0.046, pad=0.03)
+def _bar(figure: Figure, axes: Axes, low: float, high: float, label: str = "") -> None:
+    bar = figure.colorbar(ScalarMappable(Normalize(low, high), SIGNED), ax=axes, fraction=0.046, pad=0.03)
+    bar.set_label(label, fontsize=9.0, color=SOFT)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8.0, length=0)
 
 
 def _extent(recording: Recording, rows: int) -> tuple[float, float, float, float]:
-    time = recording.labels["step"]
-    step = float(time[1] - time[0]) if len(time) > 1 else 1.0
-    return float(time[0]), float(time[-1]) + step, rows - 0.5, -0.5
+    edges = _edges(recording)
+    return float(edges[0]), float(edges[-1]), rows - 0.5, -0.5
+
+
+def _edges(recording: Recording) -> Array:
+    """Return when steps begin, and the last one ends, in ms."""
+    time = recording.labels["step"].astype(np.float64)
+    return np.append(time, time[-1] + (time[1] - time[0] if len(time) > 1 else 1.0))
 
 
 def _feedback(axes: Axes, recording: Recording) -> None:
     """Mark the time at which feedback starts."""
     start = recording.labels["step"][recording.about["feedback_step"]]
-    axes.axvline(start, color=INK, linewidth=0.9, linestyle=(0, (1, 2)))
-    axes.annotate("feedback", (start, 1), (2, 2), xycoords=axes.get_xaxis_transform(), textcoords="offset points")
+    bright = [withStroke(linewidth=2.2, foreground="white")]  # so that it is seen on dark colours
+    axes.axvline(start, color=INK, linewidth=0.9, linestyle=(0, (1, 2)), path_effects=bright)
+    look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8.5, "color": SOFT, "ha": "center"}
+    axes.annotate("feedback", (start, 1), (0, 3), xycoords=axes.get_xaxis_transform(), **look)
 
 
 def _grid(axes: Axes) -> None:

@@ -32,27 +32,31 @@ def _answer(name: str, make: Callable[[Case], Section], case: Case) -> Section:
         return Section(name.capitalize(), [f"Not answered: {error}."])
 
 
-def report_files(title: str, about: str, sections: Mapping[str, Section], html: bool) -> dict[str, bytes]:
-    """Return the files of an analysis by name; with `html` the page too. Equal arguments give equal bytes."""
+def report_files(
+    title: str, about: str, sections: Mapping[str, Section], html: bool, head: Mapping[str, Any] | None = None
+) -> dict[str, bytes]:
+    """Return the files of an analysis by name; with `html` the page too. Equal arguments give equal bytes.
+
+    `head` is what `summary.json` says beside the sections; None where they are of the run called `title`.
+    """
     with style.context(["default", STYLE]):
         drawn = {
             name: {stem: dict(figure_files(figure, stem)) for stem, figure in section.figures.items()}
             for name, section in sections.items()
         }
     files = {file: data for by_stem in drawn.values() for both in by_stem.values() for file, data in both.items()}
-    files["summary.json"] = _summary(title, sections)
+    files["summary.json"] = _summary(head or {"format": FORMAT, "version": VERSION, "run": title}, sections)
     if html:
         files["report.html"] = _page(title, about, sections, drawn).encode()
     return files
 
 
-def _summary(title: str, sections: Mapping[str, Section]) -> bytes:
+def _summary(head: Mapping[str, Any], sections: Mapping[str, Section]) -> bytes:
     told = {
         name: {"title": section.title, "sentences": list(section.sentences), **section.numbers}
         for name, section in sections.items()
     }
-    document = {"format": FORMAT, "version": VERSION, "run": title, "sections": told}
-    return json.dumps(plain(document), indent=1, allow_nan=False).encode() + b"\n"
+    return json.dumps(plain({**head, "sections": told}), indent=1, allow_nan=False).encode() + b"\n"
 
 
 def _page(title: str, about: str, sections: Mapping[str, Section], drawn: Mapping[str, Any]) -> str:

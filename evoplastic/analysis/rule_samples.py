@@ -114,8 +114,8 @@ def _of_life(recording: Recording, known: Known, life: int, runs: int, left_out:
     pre, post = recording["synapses"].values.T
     rates, weight = _by_time(recording, "rates", life), _by_time(recording, "followed", life)
     sent, sends = _before(recording, rates)[:, pre], rates[:, post]
-    born = recording.labels["trial"][0] == 0
-    earlier = np.vstack([np.full((1, synapses), 0.0 if born else np.nan), weight[:-1]])
+    earlier = np.vstack([np.zeros((1, synapses)), weight[:-1]])
+    earlier[_past(recording) == 0] = np.nan
     modulators = _by_time(recording, "modulators", life)
     products = {"x y": sent * sends, "x xi": sent * _by_time(recording, "noise", life)[:, post]}
     traces = [trace.of(products[trace.source], steps) for trace in known.traces]
@@ -154,6 +154,17 @@ def _before(recording: Recording, rates: Array) -> Array:
     return before
 
 
+def _past(recording: Recording) -> Array:
+    """Return how many steps before each one (time,) are recorded without a gap; infinite from birth on."""
+    trials, steps = recording.labels["trial"], recording["rates"].values.shape[2]
+    first = np.concatenate([[True], np.diff(trials) != 1])  # of trials that follow on each other
+    place = np.arange(len(trials))
+    since = place - np.maximum.accumulate(np.where(first, place, 0))
+    past: Array = (since[:, None] * steps + np.arange(steps)).astype(np.float64)
+    past[trials == trials[0] + place] += np.inf if trials[0] == 0 else 0.0
+    return past.reshape(-1)
+
+
 def _used(
     recording: Recording, known: Known, life: int, earlier: Array, weight: Array, left_out: dict[str, int]
 ) -> NDArray[np.bool_]:
@@ -161,12 +172,11 @@ def _used(
     steps, trials = recording["rates"].values.shape[2], recording.labels["trial"]
     change, modulators = weight - earlier, _by_time(recording, "modulators", life)
     forgotten = [1.0, *(1.0 + WARM_UP / trace.share if trace.share else steps for trace in known.traces)]
-    past = max(forgotten) if trials[0] > 0 else 0.0
     reasons = {
         "burn-in": np.repeat(trials < known.burn_in, steps),
         "nothing acts": ~np.hstack([modulators, change]).any(axis=1),
         "life ended": np.repeat(~np.isfinite(recording["scores"].values[life, :, LOSS]), steps),
-        "past not recorded": np.arange(len(change)) < past,
+        "past not recorded": _past(recording) < max(forgotten),
         "weight at its bound": np.maximum(np.abs(earlier), np.abs(weight)) >= BOUNDED * known.bound,
         "largest change": np.abs(change) >= BOUNDED * known.clip,
     }

@@ -20,6 +20,10 @@ def analyze(
     lives: Annotated[int, typer.Option(min=1, help="Lives per task and condition.")] = 16,
     record: Annotated[int, typer.Option(min=2, help="Lives that are recorded step by step.")] = 8,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of stimuli and noise.")] = 0,
+    arms: Annotated[
+        list[str] | None, typer.Option("--arm", help="A run or group to stand beside; else the run's own group.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Live again what was lived for an analysis before.")] = False,
     plugin: Plugin = None,
     backend: Backend = "threads",
     workers: Workers = None,
@@ -36,16 +40,17 @@ def analyze(
     from evoplastic.launch import load_run
     from evoplastic.runs import runs_dir as resolve_runs_dir
 
-    found = load_run(run, resolve_runs_dir(runs_dir))
+    runs = resolve_runs_dir(runs_dir)
+    found = load_run(run, runs)
     for warning in found.warnings:
         session.screen.warn(warning)
-    request = AnalysisRequest(lives, record, seed, html)
+    request = AnalysisRequest(lives, record, seed, html, tuple(arms or ()), fresh)
     session.stop.patience = 1
     try:
         with session.evaluator(found.search) as evaluator, session.screen.waiting("analyzing") as tell:
-            files = analyze_run(found, evaluator, request, _stoppable(session, tell))
+            files = analyze_run(found, evaluator, request, _stoppable(session, tell), runs)
     except Abandoned:
-        session.screen.say("analysis abandoned; nothing was written")
+        session.screen.say("analysis abandoned; what was lived for it is remembered")
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         written = {"format": "evoplastic.analyze", "version": 1, "files": [str(file) for file in files]}

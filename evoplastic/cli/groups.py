@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
@@ -80,6 +81,10 @@ def sweep(
 
 def compare(
     paths: Annotated[list[str], typer.Argument(metavar="GROUP|RUN", help="Folders, or names in that of runs.")],
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="DIR", help="A folder for pictures, numbers and a page.")
+    ] = None,
+    html: Annotated[bool, typer.Option("--html/--no-html", help="With --out: a page with all pictures.")] = True,
     plugin: Plugin = None,
     runs_dir: RunsDir = None,
     as_json: Json = False,
@@ -92,9 +97,14 @@ def compare(
     from evoplastic.runs import runs_dir as resolve_runs_dir
 
     result = compared(*outcomes(paths, resolve_runs_dir(runs_dir)))
+    files = _write_page(Path(out), result, html) if out else []
     if as_json:
         print(json.dumps(result, allow_nan=False))
-    _show(Screen(as_json), result)
+    screen = Screen(as_json)
+    _show(screen, result)
+    for file in files:
+        if file.suffix != ".svg":
+            screen.say(str(file))
 
 
 class How(NamedTuple):
@@ -257,9 +267,23 @@ def _told(group: Group, planned: Sequence[Planned]) -> dict[str, Any]:
     return {"format": FORMAT, "version": VERSION, "group": str(group.path), "cells": cells}
 
 
+def _write_page(folder: Path, result: dict[str, Any], html: bool) -> list[Path]:
+    """Write a comparison's pictures, numbers and page into a folder, which may be there, and return the files."""
+    from evoplastic.analysis.comparison_page import page_files
+    from evoplastic.errors import writing
+    from evoplastic.files import write_together
+    from evoplastic.runs import RunFolder
+
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    files = page_files(result, lambda run: RunFolder.open(run).metrics(), html)
+    write_together({folder / name: data for name, data in files.items()})
+    return [folder / name for name in files]
+
+
 def _show(screen: Screen, result: dict[str, Any]) -> None:
     """Print a comparison: its tables and what it says in words."""
-    from evoplastic.analysis.comparison import sentences, tables
+    from evoplastic.analysis.comparison_table import sentences, tables
 
     for table in tables(result):
         screen.table(table)

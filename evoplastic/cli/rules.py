@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -60,7 +61,7 @@ def show_rule(
     if name not in rules:
         raise UserError(f"rule {name!r} is unknown; choose one of {list(rules)}{nearest(name, rules)}")
     rule, screen = _described(name, rules[name]), Screen(to_stderr=as_json)
-    evolved, coefficients = (None, []) if run is None else _evolved(name, run, runs_dir)
+    evolved, coefficients = (None, []) if run is None else _evolved(name, run, runs_dir, screen.warn)
     if as_json:
         print(json.dumps(_document([rule if evolved is None else {**rule, "run": evolved}]), allow_nan=False))
         return
@@ -103,31 +104,25 @@ def _described(name: str, kind: type[RuleSettings]) -> dict[str, Any]:
     return described(name, kind, "plugin" if name in plugged("RULES") else "builtin")
 
 
-def _evolved(name: str, source: str, runs_dir: str | None) -> tuple[dict[str, Any], list[Coefficient]]:
+def _evolved(
+    name: str, source: str, runs_dir: str | None, warn: Callable[[str], None]
+) -> tuple[dict[str, Any], list[Coefficient]]:
     """Return what a run made of a rule: as JSON, and its coefficients; UserError if it evolved under another rule."""
     from evoplastic.launch import load_run
-    from evoplastic.rules.describing import coefficients_of, filled, filled_latex
+    from evoplastic.rules.describing import evolved_rule
     from evoplastic.runs import runs_dir as resolve_runs_dir
 
     run = load_run(source, resolve_runs_dir(runs_dir))
+    for warning in run.warnings:
+        warn(warning)
     rule = getattr(run.config.problem, "rule", None)
     if rule is None:
         raise UserError(f"run {run.folder.path.name!r} has learners with tables, and no plasticity rule")
     if rule.__struct_config__.tag != name:
         tag = rule.__struct_config__.tag
         raise UserError(f"run {run.folder.path.name!r} evolved under the rule {tag!r}, got {name!r}; show that one")
-    parts = {f"{part}.": own for part, own in getattr(rule, "parts", {}).items()} or {"": rule}
-    found = {part: coefficients_of(own, run.search.problem.layout, run.center, part) for part, own in parts.items()}
-    coefficients = [known._replace(name=part + known.name) for part, own in found.items() for known in own]
-    titles = {part: f"{part[:-1]}: " if part else "" for part in parts}
-    told = {
-        "name": run.folder.path.name,
-        "generation": run.state.generation,
-        "equation": "\n".join(titles[p] + filled(own.describe().equation, found[p]) for p, own in parts.items()),
-        "latex": "\n".join(titles[p] + filled_latex(own.describe().latex, found[p]) for p, own in parts.items()),
-        "coefficients": [known._asdict() for known in coefficients],
-    }
-    return told, coefficients
+    told, coefficients = evolved_rule(rule, run.search.problem.layout, run.center)
+    return {"name": run.folder.path.name, "generation": run.state.generation, **told}, coefficients
 
 
 def _document(rules: list[dict[str, Any]]) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def evaluate(
     run: RunName,
     tasks: Annotated[str | None, typer.Option(help="Comma-separated task names; default: all.")] = None,
     lives: Annotated[int | None, typer.Option(min=1, help="Lives per task and condition.")] = None,
-    controls: Annotated[str | None, typer.Option(help="all, or comma-separated lesions.")] = None,
+    controls: Annotated[str | None, typer.Option(help="all, or lesions such as plasticity_off,rule.eta@0.5.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the evaluation's stimuli and noise.")] = 0,
     plugin: Plugin = None,
     backend: Backend = "threads",

@@ -51,6 +51,22 @@ def described(name: str, kind: type[RuleSettings], source: str) -> dict[str, Any
     }
 
 
+def evolved_rule(
+    rule: RuleSettings, layout: GenomeLayout, genotype: NDArray[np.float64]
+) -> tuple[dict[str, Any], list[Coefficient]]:
+    """Return a rule with the numbers of a genotype (D,) in its equation, as JSON has it, and these numbers."""
+    parts = {f"{part}.": own for part, own in getattr(rule, "parts", {}).items()} or {"": rule}
+    found = {part: coefficients_of(own, layout, genotype, part) for part, own in parts.items()}
+    coefficients = [known._replace(name=part + known.name) for part, own in found.items() for known in own]
+    titles = {part: f"{part[:-1]}: " if part else "" for part in parts}
+    told = {
+        "equation": "\n".join(titles[p] + filled(own.describe().equation, found[p]) for p, own in parts.items()),
+        "latex": "\n".join(titles[p] + filled_latex(own.describe().latex, found[p]) for p, own in parts.items()),
+        "coefficients": [known._asdict() for known in coefficients],
+    }
+    return told, coefficients
+
+
 def coefficients_of(
     rule: RuleSettings, layout: GenomeLayout, genotype: NDArray[np.float64], part: str = ""
 ) -> list[Coefficient]:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from evoplastic.analysis.evaluation import Evaluated
+from evoplastic.analysis.evaluation import EVOLVED, Courses, Evaluated
+from evoplastic.evaluators.contract import Measure
 from evoplastic.evolution import Search
 from evoplastic.recordings import Recording
 
 Row = tuple[str, ...]
+
+
+class Lived(Protocol):
+    """Makes a condition's lives be lived, or remembers them: the same lives whatever the condition."""
+
+    def __call__(self, tasks: Sequence[str], condition: str = EVOLVED, measure: Measure = "course") -> Courses:
+        """Return what is measured on each task, (lives, trials)."""
 
 
 class Case(NamedTuple):
@@ -23,7 +31,9 @@ class Case(NamedTuple):
     center: NDArray[Any]  # (D,)
     metrics: Sequence[Mapping[str, Any]]  # one record a generation
     evaluated: Evaluated  # the center beside generation 0 and every lesion
+    lived: Lived
     recorded: Callable[[str, str], Recording]  # lives on a task of a genome, "center" or "generation_0"; made once
+    arms: Mapping[str, Any] | None = None  # the `compare` object of the run's arms, where there are any
 
 
 class Section(NamedTuple):

@@ -1,12 +1,15 @@
-"""Where and when does activity tell stimuli and response, and does the code stay or move?"""
+"""Where and when does activity tell stimuli and response, does the code stay or move, and what of it has evolved?"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from evoplastic.analysis.decoding import Decoding, early_and_late, generalise, samples_of
-from evoplastic.analysis.decoding_figure import decoding_figure
+import numpy as np
+
+from evoplastic.analysis.decoding import Decoding, generalise
+from evoplastic.analysis.decoding_figure import Clock, decoding_figure
+from evoplastic.analysis.decoding_samples import BEYOND, RESPONSE, early_and_late, samples_of
 from evoplastic.analysis.sections.contract import Case, Section
 from evoplastic.analysis.statistics import share
 from evoplastic.errors import UserError
@@ -14,11 +17,12 @@ from evoplastic.problems.contract import choosing_tasks
 from evoplastic.recordings import Recording
 
 TITLE = "What activity tells"
-WINDOW, PERMUTATIONS = 100, 100  # trials at either end of a life, orders of their labels
-MOST_STEPS = 200  # of a trial
-CAUTION = (
-    "The response goes with the stimuli, and drifts as activity does while a network learns; orders of the labels "
-    "within lives know neither, so that its outline promises less than its 5 %."
+WINDOW, PERMUTATIONS = 100, 39  # trials at either end of a life, orders of their labels
+MOST_BINS = 100  # of a trial; where there are more steps, activity is averaged over several
+ORDERS = (
+    "Permuted: the accuracy that 1 of 20 orders of the labels reaches anywhere in the matrix. Stimuli are permuted "
+    "within lives. The response goes with the stimuli and may drift as activity does, so it has no outline; beyond the "
+    "stimuli it is told among trials of equal stimuli, and permuted between neighbours."
 )
 
 
@@ -30,48 +34,65 @@ def decoding(case: Case) -> Section:
     if not isinstance(tables, Mapping):
         return Section(TITLE, ["Tasks of this family have no truth tables, so there are no labels to decode."])
     task = (problem.withheld or choosing_tasks(problem))[0]
-    recording = case.recorded(task, "center")
-    if recording["rates"].values.shape[2] > MOST_STEPS:
-        return Section(TITLE, [f"Trials have more than {MOST_STEPS} steps: too many to decode one by one."])
-    early, late = early_and_late(recording, min(WINDOW, len(recording.labels["trial"]) // 2))
-    found, missing = {}, []
-    for name, trials in (("early", early), ("late", late)):
-        found[name], undecodable = _decoded(recording, tables, trials)
-        missing += [f"{name.capitalize()} in life, {told}." for told in undecodable]
-    common = set.intersection(*(set(row) for row in found.values()))
-    found = {name: {label: each for label, each in row.items() if label in common} for name, row in found.items()}
-    if not common:
+    recordings = {"evolved": case.recorded(task, "center")}
+    said, missing, found = [], [], {}
+    try:
+        recordings["initial"] = case.recorded(task, "generation_0")
+    except UserError as error:
+        missing.append(f"Initial genome: {error}.")
+    clock = _clock(recordings["evolved"])
+    for genome, recording in recordings.items():
+        for when, trials in zip(("early", "late"), _windows(recording)):
+            row = f"{genome}, {when}"
+            found[row], undecodable = _decoded(recording, tables, trials)
+            said += [_best(row, found[row], recording, trials)] if found[row] else []
+            missing += [f"{row.capitalize()}, {told}." for told in undecodable]
+    if not any(found.values()):
         return Section(TITLE, missing)
-    step = float(recording.labels["step"][1])
     return Section(
         TITLE,
-        [*_best(found, recording), CAUTION, *missing],
-        {"decoding": decoding_figure(found, step, recording.about["feedback_step"])},
-        numbers={name: {label: _numbers(each) for label, each in row.items()} for name, row in found.items()},
+        [*said, *_averaged(recordings["evolved"]), ORDERS, *missing],
+        {"decoding": decoding_figure(found, clock)},
+        numbers=_numbers(found, recordings["evolved"], clock),
     )
+
+
+def _windows(recording: Recording) -> tuple[range, range]:
+    return early_and_late(recording, min(WINDOW, len(recording.labels["trial"]) // 2))
+
+
+def _width(recording: Recording) -> int:
+    """Return how many steps are averaged over."""
+    return -(-len(recording.labels["step"]) // MOST_BINS)
+
+
+def _clock(recording: Recording) -> Clock:
+    steps = recording.labels["step"]
+    step = float(steps[1] - steps[0]) if len(steps) > 1 else float(recording.about["network"]["dt_ms"])
+    return Clock(_width(recording) * step, recording.about["feedback_step"] * step, len(steps) * step)
 
 
 def _decoded(recording: Recording, tables: Any, trials: range) -> tuple[dict[str, Decoding], list[str]]:
     """Return each label's decoding, and why others have none, such as a network that always gives one answer."""
-    samples = samples_of(recording, tables, trials)
+    samples = samples_of(recording, tables, trials, _width(recording))
     folds, found, missing = min(5, len(recording.labels["life"])), {}, []
-    for label, labels in samples.labels.items():
+    for name, labels in {**samples.labels, BEYOND: samples.labels[RESPONSE]}.items():
+        permutations, given = 0 if name == RESPONSE else PERMUTATIONS, samples.kinds if name == BEYOND else None
         try:
-            found[label] = generalise(samples.activity, labels, samples.lives, folds=folds, permutations=PERMUTATIONS)
+            found[name] = generalise(samples.activity, labels, samples.lives, folds, permutations, given=given)
         except UserError as error:
-            missing.append(f"{label}: {error}")
+            missing.append(f"{name}: {error}")
     return found, missing
 
 
-def _best(found: dict[str, dict[str, Decoding]], recording: Recording) -> list[str]:
-    """Return in a sentence for each row how well each label is told at the best step before feedback tells it."""
-    task, before, lives = recording.about["task"], recording.about["feedback_step"], len(recording.labels["life"])
-    return [
-        f"{name.capitalize()} in life on {task}: "
-        + ", ".join(f"{label} {_highest(each, before)}" for label, each in row.items())
+def _best(row: str, found: dict[str, Decoding], recording: Recording, trials: range) -> str:
+    """Return in a sentence how well each label is told at the best step before feedback tells it."""
+    before, lives = recording.about["feedback_step"] // _width(recording), len(recording.labels["life"])
+    return (
+        f"{row.capitalize()} in life on {recording.about['task']} (trials {trials[0]} to {trials[-1]}): "
+        + ", ".join(f"{label} {_highest(each, before)}" for label, each in found.items())
         + f" at the best step before feedback (balanced accuracy on other lives than those fitted, n = {lives} lives)."
-        for name, row in found.items()
-    ]
+    )
 
 
 def _highest(decoding: Decoding, before: int) -> str:
@@ -80,6 +101,24 @@ def _highest(decoding: Decoding, before: int) -> str:
     return best if decoding.threshold is None else f"{best} (permuted {share(decoding.threshold)})"
 
 
-def _numbers(decoding: Decoding) -> dict[str, Any]:
+def _averaged(recording: Recording) -> list[str]:
+    """Say that activity is averaged over steps, where it is."""
+    width = _width(recording)
+    return [f"Activity is averaged over bins of {width} steps, {_clock(recording).bin:g} ms."] if width > 1 else []
+
+
+def _numbers(found: dict[str, dict[str, Decoding]], recording: Recording, clock: Clock) -> dict[str, Any]:
+    """Return the rows of decodings by label, evolved ones by when alone, and what trials and times they are of."""
+    rows = {row: {label: _plain(each) for label, each in by_label.items()} for row, by_label in found.items()}
+    of = {
+        genome: {when: rows[row] for when in ("early", "late") if (row := f"{genome}, {when}") in rows}
+        for genome in ("evolved", "initial")
+    }
+    windows = dict(zip(("early", "late"), ([trials[0], trials[-1]] for trials in _windows(recording))))
+    return of["evolved"] | {"initial": of["initial"], "trials": windows, "bin_ms": clock.bin}
+
+
+def _plain(decoding: Decoding) -> dict[str, Any]:
     """Return a decoding without what its other numbers tell, or nobody reads."""
-    return {key: value for key, value in decoding.to_json().items() if key not in ("band", "told")}
+    told = {key: value for key, value in decoding.to_json().items() if key not in ("band", "told")}
+    return told | {"matrix": np.round(decoding.matrix, 4).tolist()}

@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from evoplastic.analysis.evaluation import EVOLVED, PARTS
+from evoplastic.analysis.evaluation import EVOLVED, GENERATION_0, PARTS
 from evoplastic.analysis.figures import conditions, learning
+from evoplastic.analysis.learning_figure import MOST_TASKS, by_task
 from evoplastic.analysis.sections.contract import Case, Row, Section
 from evoplastic.analysis.statistics import Interval
 
 
 def learning_in_life(case: Case) -> Section:
     result, curves = case.evaluated
+    tasks = [task for task in case.search.problem.tasks if task in result["conditions"][EVOLVED]["tasks"]]
+    shown = tasks[-MOST_TASKS:]
+    some = f"; task by task the last {len(shown)} of {len(tasks)} are drawn" if len(shown) < len(tasks) else ""
+    pictures = {"learning": learning(curves), "conditions": conditions(result)}
+    for measure in ("course", "losses"):
+        newborn, evolved = (case.lived(shown, condition, measure) for condition in (GENERATION_0, EVOLVED))
+        pictures[f"by-task-{measure}"] = by_task(newborn, evolved, curves, measure)
     return Section(
         "Learning within a lifetime",
-        [f"{curves['lives']} lives per task and condition; every condition lives the same lives."],
-        {"learning": learning(curves), "conditions": conditions(result)},
+        [f"{curves['lives']} lives per task and condition; every condition lives the same lives{some}."],
+        pictures,
         [
             ("taken away", *(f"{part} tasks: lost" for part in _parts(result))),
             *_lost(result, case.search.problem.lesions),

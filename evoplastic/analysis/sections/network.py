@@ -7,6 +7,7 @@ import numpy as np
 from evoplastic.analysis.network_figures import effective, network_figures
 from evoplastic.analysis.sections.contract import Case, Section
 from evoplastic.problems.contract import choosing_tasks
+from evoplastic.recordings import Recording
 
 
 def network(case: Case) -> Section:
@@ -22,9 +23,19 @@ def network(case: Case) -> Section:
     return Section(
         "The network at work",
         [
-            f"{len(recording.labels['life'])} lives on {task}, which evolution {met}.",
+            f"{len(recording.labels['life'])} lives on {task}, which evolution {met}{_of_trials(recording)}.",
             f"After {last} trials the learned change is {change:.3g} of the norm of weights onto free units (mean).",
         ],
         network_figures(recording),
         numbers={"task": task, "learned_change_over_weights": change},
     )
+
+
+def _of_trials(recording: Recording) -> str:
+    """Return which trials are looked at, where these are not all."""
+    trials = recording.labels["trial"]
+    jumps = np.flatnonzero(np.diff(trials) > 1)
+    if not len(jumps):
+        return ""
+    ends = zip([trials[0], *trials[jumps + 1]], [*trials[jumps], trials[-1]])
+    return f"; of each life trials {' and '.join(f'{first} to {last}' for first, last in ends)}"

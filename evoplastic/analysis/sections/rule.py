@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from evoplastic.analysis.rule_reading import READ, STILL, Reading, read_rule
+from evoplastic.analysis.rule_groups import grouped_rule
+from evoplastic.analysis.rule_reading import READ, STILL, UNREAD, Reading, read_rule
 from evoplastic.analysis.sections.contract import Case, Row, Section
 from evoplastic.errors import UserError
 from evoplastic.problems.contract import choosing_tasks
+from evoplastic.rules.describing import Coefficient, evolved_rule
 
 TITLE = "The rule"
 
@@ -16,16 +16,25 @@ def rule(case: Case) -> Section:
     problem = case.search.problem
     task = (problem.withheld or choosing_tasks(problem))[0]
     recording = case.recorded(task, "center")
-    said = [f"As it is set, {recording.about['rule']['type']}: {_account(problem)}"]
+    told, coefficients = evolved_rule(case.search.config.problem.rule, problem.layout, case.center)
+    said = [f"As it is set, {recording.about['rule']['type']}: {told['equation']}", *_spread(coefficients)]
     try:
         reading = read_rule(recording)
     except UserError as error:
-        return Section(TITLE, [*said, f"As it is seen: {error}."])
-    return Section(TITLE, [*said, *_seen(reading)], table=_terms(reading), numbers={"reading": reading.to_json()})
+        return Section(TITLE, [*said, f"As it is seen: {error}."], numbers={"set": told})
+    numbers = {"set": told, "reading": reading.to_json()}
+    grouped = grouped_rule(recording, problem, case.center) if reading.verdict == UNREAD else None  # type: ignore[arg-type]
+    if grouped is None:
+        return Section(TITLE, [*said, *_seen(reading)], table=_terms(reading), numbers=numbers)
+    numbers["groups"] = grouped.to_json()
+    return Section(TITLE, [*said, *_seen(reading), *grouped.sentences()], table=grouped.rows(), numbers=numbers)
 
 
-def _account(problem: Any) -> str:
-    return str(problem.settings.rule.describe().equation)
+def _spread(coefficients: list[Coefficient]) -> list[str]:
+    """Return in a sentence what the genome holds of the rule, if it holds anything."""
+    held = [known for known in coefficients if known.sharing]
+    told = [f"{each.name} {each.mean:.4g} ({each.low:.4g} to {each.high:.4g}, {each.count} genes)" for each in held]
+    return [f"The genome holds {'; '.join(told)}."] if told else []
 
 
 def _seen(reading: Reading) -> list[str]:
