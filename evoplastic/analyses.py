@@ -83,7 +83,7 @@ def _case(
     evaluator: Evaluator,
     request: AnalysisRequest,
     tell: Callable[[str], None],
-    arms: Mapping[str, Any] | None,
+    arms: Callable[[], Mapping[str, Any] | None],
 ) -> Case:
     """Return all that sections may look at; what they ask for is lived when they do."""
     metrics = run.folder.metrics()  # a damaged record is refused before anything is lived
@@ -104,13 +104,20 @@ def _case(
     return Case(run.search, run.state.generation, run.center, metrics, evaluated, lived, recorded, arms)
 
 
-def _arms(run: Run, request: AnalysisRequest, runs: Path | None) -> Mapping[str, Any] | None:
-    """Return the comparison of the arms that the run stands among, None if it stands alone."""
-    group = find_group(run.folder.path.parent)
-    if not request.arms and group is None:
-        return None
-    found, left_out = outcomes([run.folder.path, *request.arms] if request.arms else [run.folder.path.parent], runs)
-    return compare(found, left_out) if found else None
+def _arms(run: Run, request: AnalysisRequest, runs: Path | None) -> Callable[[], Mapping[str, Any] | None]:
+    """Return what compares the arms that the run stands among, or tells that it stands alone by None.
+
+    UserError at once for runs that were named and cannot be compared; for those of the run's group when it is asked.
+    """
+    if request.arms:
+        named = compare(*outcomes([run.folder.path, *request.arms], runs))
+        return lambda: named
+
+    def of_group() -> Mapping[str, Any] | None:
+        group = run.folder.path.parent
+        return None if find_group(group) is None else compare(*outcomes([group], runs))
+
+    return of_group
 
 
 def _recorded(run: Run, request: AnalysisRequest, task: str, genome: str, evaluator: Evaluator) -> Recording:

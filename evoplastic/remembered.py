@@ -19,7 +19,7 @@ import numpy as np
 from evoplastic.errors import writing
 from evoplastic.evaluators.contract import Evaluator, Job, Measure, Row
 from evoplastic.files import write_whole
-from evoplastic.npz import npz_bytes, read_npz
+from evoplastic.npz import content_sha256, npz_bytes, read_npz
 from evoplastic.strategies.contract import Candidates
 
 MOST_BYTES = 64e6
@@ -29,7 +29,7 @@ class Remembered:
     """See `evaluators.contract.Evaluator`; answers lie in `folder`.
 
     `about` is all that decides a life beside genes and address: settings and sources. With `fresh` nothing is taken
-    from the folder.
+    from the folder. Each task's lives are answered, and kept, by themselves.
     """
 
     def __init__(self, evaluator: Evaluator, folder: Path, about: str, fresh: bool = False):
@@ -41,17 +41,22 @@ class Remembered:
         self.lived = 0  # jobs that were not known
 
     def evaluate(self, candidates: Candidates, jobs: Sequence[Job], measure: Measure = "score") -> Row:
-        path = self._folder / f"{self._named(candidates, jobs, measure)}.npz"
-        rows = None if self._fresh and path not in self._asked else _known(path, len(jobs))
-        self._asked.add(path)
-        if rows is None:
-            rows = np.ascontiguousarray(self._evaluator.evaluate(candidates, jobs, measure))
-            self.lived += len(jobs)
-            if rows.nbytes <= MOST_BYTES:
-                with writing(self._folder):
-                    self._folder.mkdir(exist_ok=True)
-                write_whole(path, npz_bytes({"rows": rows}))
-        return rows
+        by_task: dict[str, list[int]] = {}
+        for place, job in enumerate(jobs):
+            by_task.setdefault(job.life.task, []).append(place)
+        files = {task: self._file(candidates, [jobs[p] for p in places], measure) for task, places in by_task.items()}
+        found = {task: self._known(file, len(by_task[task])) for task, file in files.items()}
+        rows = {task: known for task, known in found.items() if known is not None}
+        new = [task for task in files if task not in rows]
+        asked = [jobs[place] for task in new for place in by_task[task]]
+        lived = iter(self._evaluator.evaluate(candidates, asked, measure) if asked else ())
+        self.lived += len(asked)
+        for task in new:
+            rows[task] = np.array([next(lived) for _ in by_task[task]])
+            self._keep(files[task], rows[task])
+        self._asked |= set(files.values())
+        placed = {place: row for task, places in by_task.items() for place, row in zip(places, rows[task])}
+        return np.array([placed[place] for place in range(len(jobs))])
 
     def forget(self) -> None:
         """Remove the answers that nobody asked for since this was made."""
@@ -64,13 +69,34 @@ class Remembered:
     def close(self) -> None:
         self._evaluator.close()
 
-    def _named(self, candidates: Candidates, jobs: Sequence[Job], measure: Measure) -> str:
+    def _file(self, candidates: Candidates, jobs: Sequence[Job], measure: Measure) -> Path:
+        """Return the file whose name says all that decides what these jobs come to."""
         genes = {job.member: candidates.genotype(job.member) for job in jobs}
         asked = [[job.member, int(job.life.purpose), *map(int, job.life.path), *job.life[2:]] for job in jobs]
         digest = hashlib.sha256(json.dumps([self._about, _words(measure), asked]).encode())
         for member in sorted(genes):
             digest.update(f"{member}:".encode() + np.ascontiguousarray(genes[member]).tobytes())
-        return digest.hexdigest()[:32]
+        return self._folder / f"{digest.hexdigest()[:32]}.npz"
+
+    def _known(self, file: Path, count: int) -> Row | None:
+        """Return the rows in a file; None if there is none, or none that was written here."""
+        if self._fresh and file not in self._asked:
+            return None
+        try:
+            arrays = read_npz(file)
+            rows, content = arrays["rows"], arrays["content"].tobytes().decode()
+        except Exception:  # whatever its readers raise, the lives are lived again and the file is written anew
+            return None
+        whole = rows.ndim == 2 and len(rows) == count and rows.dtype.kind == "f"
+        return rows if whole and content == content_sha256({"rows": rows}) else None
+
+    def _keep(self, file: Path, rows: Row) -> None:
+        if rows.nbytes > MOST_BYTES:
+            return
+        with writing(self._folder):
+            self._folder.mkdir(exist_ok=True)
+        content = np.frombuffer(content_sha256({"rows": rows}).encode(), np.uint8)
+        write_whole(file, npz_bytes({"rows": rows, "content": content}))
 
 
 def _words(measure: Measure) -> str:
@@ -78,12 +104,3 @@ def _words(measure: Measure) -> str:
     if isinstance(measure, partial):
         return f"{_words(measure.func)} {measure.args} {sorted(measure.keywords.items())}"
     return f"{measure.__module__}.{measure.__qualname__}" if callable(measure) else measure
-
-
-def _known(path: Path, count: int) -> Row | None:
-    """Return the rows in a file; None if there is none, or none that can be read."""
-    try:
-        rows = read_npz(path)["rows"]
-    except Exception:  # whatever its readers raise, the lives are lived again and the file is written anew
-        return None
-    return rows if len(rows) == count else None

@@ -91,6 +91,22 @@ def test_genes_of_a_coefficient_are_multiplied_one_by_one():
     np.testing.assert_allclose(after, np.minimum(2 * before, np.where(before == 0, 0.0, np.inf)), rtol=1e-6)
 
 
+def test_a_number_that_a_coefficient_of_the_genome_does_not_take_is_refused():
+    problem = tiny('problem.genome.rule.eta={sharing="scalar", bounds=[0.0, 1.0]}', "problem.rule.eta=0.5")
+    problem.check_lesion("rule.eta=0.5")
+    with pytest.raises(UserError, match=r"problem.rule.eta does not take -1; choose one within its range"):
+        problem.check_lesion("rule.eta=-1")
+
+
+def test_coefficients_of_several_rules_have_the_keys_of_a_run_file():
+    assert "rule.parts.a.eta" in tiny(*CHANNELS).graded and "rule.a.eta" not in tiny(*CHANNELS).graded
+
+
+def test_facts_about_tasks_are_no_numbers_to_change():
+    graded = read_config("harlow").problem.build(0).graded
+    assert not any(key.startswith(("task.values", "task.specs")) for key in graded)
+
+
 def test_each_of_several_third_factors_is_cut_alone():
     problem = tiny(*CHANNELS)
     assert {"third_factor.told", "third_factor.own"} <= set(problem.graded) and "third_factor" not in problem.graded
@@ -139,6 +155,8 @@ def test_no_change_compiles_a_kernel(problem):
         ("task.reversal=1", "problem.task.reversal needs tasks_per_life of at least 2"),
         ("plasticity_of", "control 'plasticity_of' is unknown.*KEY=NUMBER.*did you mean 'plasticity_off'"),
         ("plasticity_off+nothing", "control 'nothing' is unknown"),
+        ("rule.eta=1e+3+nothing", "control 'nothing' is unknown"),
+        ("rule.eta=-1", "problem.rule.eta: expected"),
         ("rule.eta@nan", "control 'rule.eta@nan' is unknown"),
         ("", "control '' is unknown"),
     ],

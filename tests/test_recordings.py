@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import Structs, small_life, structs
 from test_cli_tasks import main
+from test_evolution import TINY
 
 import evoplastic
 from evoplastic.analysis.record import RecordRequest, check_memory, planned, record, windowed
@@ -22,16 +23,6 @@ from evoplastic.rollout import live, live_seen
 from evoplastic.tasks.contract import CORRECT, steps_per_trial
 
 __all__ = ["main"]  # the fixture
-
-TINY = [
-    "problem.network.units=13",
-    "problem.task.trials=8",
-    "problem.scored_trials=4",
-    "problem.rule.burn_in_trials=1",
-    "problem.rule.quiet_trials=1",
-    "problem.rule.eta=100.0",  # so that a short life changes the responses
-    "problem.rule.clip=1.0",
-]
 
 
 @pytest.fixture(scope="module")
@@ -301,3 +292,19 @@ def test_the_command_refuses_in_a_sentence(main, tmp_path, words, sentence):
     run = start_run(read_config("quickstart", TINY), tmp_path / "runs", "tiny").folder.path
     said = main("record", run, "--task", "dms", "--every", 4, *words)
     assert said.code == 2 and sentence in said.err and said.err.count("\n") == 1
+
+
+def test_a_recording_under_several_lesions_says_that_activity_was_reset(search):
+    for lesion, reset in (("activity_reset+rule.eta@0.5", True), ("rule.eta@0.5", False)):
+        request = RecordRequest("or", lives=1, trials=2, lesion=lesion)
+        about = record(search, search.start().center, request, {}).about
+        assert (about["reset_activity"], about["lesion"]) == (reset, lesion)
+
+
+def test_a_recording_under_a_longer_delay_has_more_steps(search):
+    plain, longer = (
+        record(search, search.start().center, RecordRequest("or", lives=1, trials=2, lesion=lesion), {})
+        for lesion in ("none", "task.periods.delay=280")
+    )
+    steps = [recording["rates"].values.shape[2] for recording in (plain, longer)]
+    assert steps[1] - steps[0] == 7 and longer.about["feedback_step"] - plain.about["feedback_step"] == 7

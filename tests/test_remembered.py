@@ -9,6 +9,7 @@ from test_evolution import TINY
 from evoplastic.config import read_config
 from evoplastic.errors import UserError
 from evoplastic.evaluators.contract import Job
+from evoplastic.npz import content_sha256, npz_bytes
 from evoplastic.problems.contract import Life
 from evoplastic.random import Purpose
 from evoplastic.remembered import MOST_BYTES, Remembered
@@ -84,6 +85,15 @@ def test_another_question_is_asked_anew(remembered, evaluator, genes, jobs, meas
     assert evaluator.asked == 2
 
 
+def test_only_the_tasks_that_are_new_are_asked_for(remembered, evaluator):
+    remembered.evaluate(Fixed(GENES), JOBS)
+    other = JOBS[0]._replace(life=JOBS[0].life._replace(task="bb"))
+    both = [JOBS[0], other, JOBS[1]]
+    rows = remembered.evaluate(Fixed(GENES), both)
+    assert (evaluator.asked, remembered.lived) == (2, 3)
+    assert rows[:, 1].tolist() == [len(job.life.task) for job in both]
+
+
 def test_partial_functions_are_told_apart_by_what_they_were_given(remembered, evaluator):
     for times in (1, 2, 1):
         remembered.evaluate(Fixed(GENES), JOBS, partial(row, times=times))
@@ -102,11 +112,30 @@ def test_genes_that_no_job_is_about_do_not_matter(remembered, evaluator):
     assert evaluator.asked == 1
 
 
-@pytest.mark.parametrize("damage", [b"", b"no npz", "cut"])
+def forged(rows):
+    """Return a file that holds these rows, and says that they are whole."""
+    content = np.frombuffer(content_sha256({"rows": rows}).encode(), np.uint8)
+    return npz_bytes({"rows": rows, "content": content})
+
+
+DAMAGE = {
+    "empty": b"",
+    "no npz": b"no npz",
+    "cut": None,
+    "no axis": forged(np.array(1.0)),
+    "one axis": forged(np.zeros(2)),
+    "too few": forged(np.zeros((1, 3))),
+    "no numbers that lives come to": forged(np.zeros((2, 3), np.int64)),
+    "other rows than it says": npz_bytes({"rows": np.zeros((2, 3)), "content": np.zeros(64, np.uint8)}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_answer_is_asked_for_again_and_mended(remembered, evaluator, tmp_path, damage):
     remembered.evaluate(Fixed(GENES), JOBS)
     (file,) = (tmp_path / "lives").iterdir()
-    file.write_bytes(file.read_bytes()[:-40] if damage == "cut" else damage)
+    broken = file.read_bytes()[:-40] if DAMAGE[damage] is None else DAMAGE[damage]
+    file.write_bytes(broken)
     again = remembered.evaluate(Fixed(GENES), JOBS)
     assert evaluator.asked == 2 and again.tobytes() == remembered.evaluate(Fixed(GENES), JOBS).tobytes()
     assert evaluator.asked == 2

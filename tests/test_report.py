@@ -160,6 +160,29 @@ def test_a_run_is_told_beside_arms_that_are_named(main, evolved, tmp_path):
     assert any("too few" in sentence for sentence in told["sentences"])
 
 
+@pytest.mark.parametrize(
+    ("group", "words"),
+    [
+        ('{"format": "evoplastic.group", "version": 1, "cells": []}', "there is no finished run to compare"),
+        ("[", "could not be read as JSON"),
+    ],
+)
+def test_a_run_whose_group_says_nothing_yet_or_is_damaged_is_analysed(main, tmp_path, group, words):
+    run = evolved_in(tmp_path, "quickstart", TINY, 1)
+    (tmp_path / "group.json").write_text(group)
+    assert main("analyze", run, "--lives", 1, "--record", 2, "--workers", 1, "--no-html").code == 0
+    (said,) = json.loads((run / "report" / "summary.json").read_text())["sections"]["arms"]["sentences"]
+    assert said.startswith("Not answered: ") and words in said
+
+
+def test_arms_that_are_named_and_cannot_be_compared_are_refused(main, evolved, tmp_path):
+    bare = evolved_in(tmp_path, "quickstart", TINY, 1)
+    said = main("analyze", evolved, "--arm", tmp_path / "nowhere")
+    assert said.code == 2 and "is not a run folder" in said.err
+    said = main("analyze", bare, "--arm", bare)
+    assert said.code == 2 and "there is no finished run to compare" in said.err
+
+
 def test_what_an_earlier_analysis_left_is_gone(main, evolved):
     folder = evolved / "report"
     folder.mkdir(exist_ok=True)

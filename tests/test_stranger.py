@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import pickle
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from conftest import PACKAGE
 from test_cli_tasks import main
 from test_evolution import TINY
 from test_report import evolved_in
+from traps import Trap, armed
 
 from evoplastic import cli
 from evoplastic.runs import RunFolder
@@ -228,24 +228,12 @@ def test_a_run_that_is_being_evolved_is_answered_for_at_its_newest_checkpoint_an
 # ---- traps
 
 
-class Trap:
-    """What makes a file when it is unpickled."""
-
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return Path.touch, (self.marker,)
-
-
 @pytest.fixture
 def sprung(tmp_path):
     """The file that a trap makes, checked to be made by unpickling, and never in the test."""
     marker = tmp_path / "sprung"
-    pickle.loads(pickle.dumps(Trap(marker)))
-    marker.unlink()
-    yield marker
-    assert not marker.exists(), "something of the folder was executed"
+    with armed(marker):
+        yield marker
 
 
 def pickled(path, marker):

@@ -32,6 +32,7 @@ from test_checkpoints import same
 from test_cli import RUN, process, snapshot
 from test_evolution import tiny
 from test_launch import files, stop_after
+from traps import Trap, armed
 
 from evoplastic import checkpoints, cli, lock, manifest
 from evoplastic.analysis import figures
@@ -563,24 +564,12 @@ def test_a_record_that_does_not_fit_on_the_disk_is_not_begun(seen):
 # ---- planted pickles
 
 
-class Trap:
-    """What makes a file when it is unpickled."""
-
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return Path.touch, (self.marker,)
-
-
 @pytest.fixture
 def trap(tmp_path):
     """A trap that is checked to work, and never to have sprung in the test."""
     marker = tmp_path / "sprung"
-    pickle.loads(pickle.dumps(Trap(marker), protocol=0))
-    marker.unlink()
-    yield Trap(marker)
-    assert not marker.exists()
+    with armed(marker):
+        yield Trap(marker)
 
 
 def raw(path, trap):

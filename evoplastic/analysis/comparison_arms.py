@@ -14,6 +14,8 @@ Settings = Mapping[str, Any]
 _GAIN, _INNATE, _RULE = "problem.genome.gain", "problem.genome.innate", "problem.rule"
 _COEFFICIENTS = "problem.genome.rule"
 GAINS = "the evolved gains"
+# How gains evolve, and not what they are born as: an arm frozen at another gain lacks more than evolution.
+_EVOLUTION_OF_GAINS = tuple(f"{_GAIN}.{key}" for key in ("evolve", "spread", "sharing", "step", "bounds", "floor"))
 _MISSING = object()
 
 
@@ -44,7 +46,7 @@ def _plastic(settings: Settings) -> bool:
 
 
 INGREDIENTS = (
-    Ingredient(GAINS, (_GAIN,), _is(f"{_GAIN}.evolve", True), _frozen_and_uniform),
+    Ingredient(GAINS, _EVOLUTION_OF_GAINS, _is(f"{_GAIN}.evolve", True), _frozen_and_uniform),
     Ingredient(
         "the evolved coefficients of the rule",
         (_COEFFICIENTS,),

@@ -19,11 +19,12 @@ from evoplastic.analysis.comparison_rows import Paired, joined, paired_rows, rea
 from evoplastic.analysis.comparison_table import (
     arm_rows,
     difference_rows,
-    parts_of,
+    scored_parts,
     seed_rows,
     sentences,
 )
 from evoplastic.analysis.comparison_verdict import verdict
+from evoplastic.analysis.evaluation import in_words
 from evoplastic.analysis.report import report_files
 from evoplastic.analysis.sections.contract import Row, Section
 from evoplastic.analysis.statistics import FEWEST_UNITS
@@ -52,7 +53,7 @@ class Compared(NamedTuple):
     @property
     def parts(self) -> list[str]:
         """The parts on which any arm was scored."""
-        return [part for part in parts_of(self.result) if any(arm["conditions"]["evolved"][part] for arm in self.arms)]
+        return scored_parts(self.result)
 
 
 def page_files(result: Mapping[str, Any], records: Records, html: bool) -> dict[str, bytes]:
@@ -190,7 +191,7 @@ def _gains(arm: Mapping[str, Any]) -> Iterator[Paired]:
     yield Paired(arm["arm"], None)
     yield Paired("gain over generation 0", arm["gain_over_generation_0"])
     for name, lost in arm["lost_by_lesion"].items():
-        yield Paired(f"lost by {name.replace('_', ' ')}", lost)
+        yield Paired(f"lost by {in_words(name)}", lost)
 
 
 def _better(row: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from evoplastic.analysis.evaluation import EVOLVED, GENERATION_0, PARTS
+from evoplastic.analysis.evaluation import EVOLVED, GENERATION_0, PARTS, in_words
 from evoplastic.analysis.evaluation_table import listed
 from evoplastic.analysis.statistics import FEWEST_UNITS, Interval, share
 from evoplastic.problems.contract import PLASTICITY_OFF
@@ -42,6 +42,11 @@ def parts_of(result: Mapping[str, Any]) -> list[str]:
     return [part for part in PARTS if part != "validation" or validated]
 
 
+def scored_parts(result: Mapping[str, Any]) -> list[str]:
+    """Return the parts on which any arm was scored."""
+    return [part for part in parts_of(result) if any(arm["conditions"][EVOLVED][part] for arm in result["arms"])]
+
+
 def arm_rows(result: Mapping[str, Any]) -> list[Row]:
     """Return a row for each condition of each arm and for each bound, header first."""
     parts = parts_of(result)
@@ -49,7 +54,7 @@ def arm_rows(result: Mapping[str, Any]) -> list[Row]:
     for arm in result["arms"]:
         rows.append((arm["arm"], *("" for _ in parts[1:]), arm["fold"], ""))
         for name, condition in arm["conditions"].items():
-            rows.append(_row(f"  {name.replace('_', ' ')}", condition, parts))
+            rows.append(_row(f"  {in_words(name)}", condition, parts))
             if name == EVOLVED and len(condition["seeds"]) >= FEWEST_CUT:
                 rows.append(_row("  evolved, IQM", condition["iqm"] | {"seeds": condition["seeds"]}, parts))
         rows.append(_row("  gain over generation 0", arm["gain_over_generation_0"], parts, "+"))

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from evoplastic.analysis.canvas import COLOURS, DPI, FAINT, INK, SOFT
-from evoplastic.analysis.statistics import Interval, interval
+from evoplastic.analysis.statistics import Interval
 from evoplastic.errors import UserError
 from evoplastic.problems.contract import Problem
 
@@ -64,6 +64,19 @@ def means(courses: Mapping[str, Array], scored: int, sampled: bool) -> Array:
     """Return what each unit scores: each life, over tasks; each task, over lives, where tasks are sampled."""
     scores = np.array([course[:, -scored:].mean(axis=1) for course in courses.values()])  # (tasks, lives)
     return np.asarray(scores.mean(axis=1 if sampled else 0))
+
+
+def by_degree(
+    lived: Callable[[Sequence[str], str], Mapping[str, Array]],
+    problem: Problem,
+    tasks: Sequence[str],
+    degrees: Iterable[Degree],
+) -> dict[str, Array]:
+    """Return what each unit scores at every degree, by its label; `lived` makes a condition's lives be lived."""
+    return {
+        degree.label: means(lived(tasks, degree.condition), problem.scored_trials, problem.sampled)
+        for degree in degrees
+    }
 
 
 def signed(difference: Interval) -> str:
@@ -121,8 +134,3 @@ def _draw(axes: Axes, panel: Panel, chance: float) -> None:
     axes.grid(axis="y", color=FAINT, linewidth=0.7)
     axes.set_axisbelow(True)
     axes.tick_params(length=0)
-
-
-def series_of(name: str, colour: str, lived: Callable[[str], Array], degrees: Iterable[Degree]) -> Series:
-    """Return the interval at every degree, from what a condition's lives are scored."""
-    return Series(name, colour, [interval(lived(degree.condition)) for degree in degrees])

@@ -112,6 +112,11 @@ def condition_names(problem: Problem, controls: Iterable[str]) -> list[str]:
     return [EVOLVED, GENERATION_0, *choose_lesions(problem, controls)]
 
 
+def in_words(condition: str) -> str:
+    """Return what a condition is called; the keys of changes stay as they can be typed."""
+    return condition if "=" in condition or "@" in condition else condition.replace("_", " ")
+
+
 def choose_tasks(problem: Problem, tasks: Sequence[str] | None = None) -> Chosen:
     """Return the named tasks, all if None, withheld ones with their negations; UserError for unknown or no names."""
     known, held = problem.tasks, problem.withheld

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from evoplastic.analysis.evaluation import EVOLVED, PARTS
+from evoplastic.analysis.evaluation import EVOLVED, PARTS, in_words
 from evoplastic.analysis.statistics import Interval, share
 
 MOST_NAMED = 16  # tasks
@@ -32,7 +32,7 @@ def rows(result: dict[str, Any]) -> list[Row]:
     table: list[Row] = []
     for name, condition in result["conditions"].items():
         scores = (_text(condition[part]) for part in parts)
-        table.append((name.replace("_", " "), *scores, _worst(condition, held), str(result["lives"])))
+        table.append((in_words(name), *scores, _worst(condition, held), str(result["lives"])))
     named = result.get("chance_is", "chance"), result.get("oracle_is", "oracle")
     for label, bound in zip((named[0], "random policy"), (result["chance"], result["random_policy"])):
         if bound is not None and (label == named[0] or bound != result["chance"]):
@@ -68,12 +68,12 @@ def _rows_over_tasks(result: dict[str, Any]) -> list[Row]:
         rows.append((label, *(told(by[part]) if by.get(part) is not None else "" for part in parts)))
 
     for name, condition in over["conditions"].items():
-        row(name.replace("_", " "), condition, _text)
+        row(in_words(name), condition, _text)
         if name == EVOLVED:
             row("  worst, median, best task", condition, _ends)
     row("gain over generation 0", over["gain_over_generation_0"], _signed)
     for name, lost in over["lost_by_lesion"].items():
-        row(f"lost by {name.replace('_', ' ')}", lost, _signed)
+        row(f"lost by {in_words(name)}", lost, _signed)
     row(result["chance_is"], dict.fromkeys(parts, result["chance"]), share)
     for label, known in result["references"].items():
         row(label, known, share)

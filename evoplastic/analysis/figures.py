@@ -32,7 +32,7 @@ from evoplastic.analysis.canvas import (
     line,
     mark,
 )
-from evoplastic.analysis.evaluation import EVOLVED, GENERATION_0, activity_alone
+from evoplastic.analysis.evaluation import EVOLVED, GENERATION_0, activity_alone, in_words
 from evoplastic.analysis.search_figure import search_figure
 from evoplastic.analysis.statistics import FEWEST_UNITS, interval, paired, share
 from evoplastic.files import write_together
@@ -108,7 +108,7 @@ def learning(curves: dict[str, Any]) -> Figure:
         for name in (name for name in (GENERATION_0, PLASTICITY_OFF, EVOLVED) if name in conditions):
             colour = COLOURS[part if name == EVOLVED else name]
             points = _draw_course(axes, conditions[name][part], colour)
-            labels.append((points[-1][1], name.replace("_", " "), colour))
+            labels.append((points[-1][1], in_words(name), colour))
         axes.set_title(PARTS[part].capitalize(), loc="left", fontsize=10.5, color=COLOURS[part], pad=8)
         frame(axes, curves, _metric(curves) if part == parts[0] else "", "Trial", trials)
         for trial, text in curves["marks"].items():
@@ -136,7 +136,7 @@ def conditions(result: dict[str, Any]) -> Figure:
             dot(axes, condition[part], height, COLOURS[part], MARKERS[part])
         means = [condition[part]["mean"] for condition in conditions.values()]
         column(axes, 0.45 + 0.8 * place, PARTS[part].replace(" ", "\n"), heights, means, COLOURS[part])
-    frame_rows(axes, result, heights, [name.replace("_", " ") for name in conditions], _metric(result))
+    frame_rows(axes, result, heights, [in_words(name) for name in conditions], _metric(result))
     return figure
 
 

@@ -19,6 +19,7 @@ from evoplastic.evaluators.contract import Evaluator, Job, measuring
 from evoplastic.evolution import Search
 from evoplastic.jit import source_hash
 from evoplastic.networks.roles import CLAMPED
+from evoplastic.problems.changes import parts_of
 from evoplastic.problems.contract import INTACT, Life, Problem, choose_lesions
 from evoplastic.problems.lifetimes import Lifetimes
 from evoplastic.random import Purpose, permutation, stream_key
@@ -215,7 +216,9 @@ def _about(problem: Lifetimes, request: RecordRequest) -> dict[str, Any]:
     settings = problem.settings
     said: dict[str, Any] = {"task": request.task, "lesion": request.lesion, "seed": request.seed}
     said |= {"run_seed": problem.seed, "sources": source_hash(), "task_trials": int(settings.task.trials)}
-    said["reset_activity"] = bool(getattr(settings.task, "reset_activity", False)) or request.lesion == "activity_reset"
+    said["reset_activity"] = bool(getattr(settings.task, "reset_activity", False)) or "activity_reset" in parts_of(
+        request.lesion
+    )
     said["newborn_tasks"] = bool(settings.task.newborn_tasks)
     said["feedback_step"] = problem.feedback_step(request.task)
     return said | {name: msgspec.to_builtins(getattr(settings, name)) for name in ("network", "rule", "modulation")}

@@ -20,7 +20,6 @@ import numpy as np
 from evoplastic.errors import UserError, nearest
 from evoplastic.explaining import explained
 
-AND = "+"  # between the parts of a condition
 PARTS = ("network", "rule", "modulation", "task")
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -38,6 +37,11 @@ class Change(NamedTuple):
         return value * self.number if self.scales else value * 0.0 + self.number
 
 
+def parts_of(lesion: str) -> list[str]:
+    """Return the parts of a lesion, which a + joins; that of an exponent, as in 1e+3, joins nothing."""
+    return re.split(r"(?<!\d[eE])\+", lesion)
+
+
 def change_called(text: str) -> Change | None:
     """Return the change that `text` names, None if it names none."""
     found = re.fullmatch(r"([^@=]+)([@=])([^@=]+)", text)
@@ -50,7 +54,7 @@ def change_called(text: str) -> Change | None:
 
 def changes_in(lesion: str) -> list[Change]:
     """Return the changes among the parts of a lesion, in their order."""
-    return [change for part in lesion.split(AND) if (change := change_called(part))]
+    return [change for part in parts_of(lesion) if (change := change_called(part))]
 
 
 def numbers_in(settings: msgspec.Struct) -> dict[str, float]:
@@ -58,8 +62,7 @@ def numbers_in(settings: msgspec.Struct) -> dict[str, float]:
 
     What a network counts, such as its units, decides what a genome is, so that no life can have it otherwise.
     """
-    content = msgspec.to_builtins(settings)
-    found = [each for part in PARTS for each in _numbers(content[part], part)]
+    found = [each for part in PARTS for each in _numbers(getattr(settings, part), part)]
     return {key: value for key, value in found if isinstance(value, float) or not key.startswith("network.")}
 
 
@@ -86,12 +89,16 @@ def check_key(change: Change, known: Mapping[str, float]) -> None:
         )
 
 
-def _numbers(content: Any, key: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(content, dict):
-        for name, item in content.items():
-            yield from _numbers(item, f"{key}.{name}")
-    elif isinstance(content, (bool, int, float)):
-        yield key, content
+def _numbers(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """Yield the numbers of structs within structs and of named parts; tables of a task's own are facts about it."""
+    if isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from _numbers(getattr(value, name), f"{key}.{name}")
+    elif isinstance(value, dict) and key.endswith(".parts"):
+        for name, part in value.items():
+            yield from _numbers(part, f"{key}.{name}")
+    elif isinstance(value, (bool, int, float)):
+        yield key, value
 
 
 def _as_there(change: Change, value: Any) -> Any:

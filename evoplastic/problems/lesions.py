@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoplastic.errors import UserError
-from evoplastic.problems.changes import AND, Change, change_called
+from evoplastic.problems.changes import Change, change_called, parts_of
 from evoplastic.problems.contract import INTACT, PLASTICITY_OFF
 from evoplastic.random import permutation
 
@@ -131,6 +131,6 @@ GRADED: dict[str, Callable[[Change], Lesion]] = {"units_cut": _units_cut}
 
 def lesions_called(text: str) -> list[Lesion]:
     """Return the lesions that a condition names, one after the other; its changes of settings are none of them."""
-    changes = {part: change_called(part) for part in text.split(AND)}
+    changes = {part: change_called(part) for part in parts_of(text)}
     graded = [GRADED[change.key](change) for change in changes.values() if change and change.key in GRADED]
     return [LESIONS[part] for part, change in changes.items() if change is None] + graded

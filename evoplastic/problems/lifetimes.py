@@ -24,15 +24,15 @@ from evoplastic.modulation import MODULATIONS
 from evoplastic.modulation.channels import channels_of
 from evoplastic.networks import NETWORKS
 from evoplastic.networks.roles import ROLES, cell_types
-from evoplastic.problems.changes import AND, change_called, changed, changes_in, check_key, numbers_in
-from evoplastic.problems.contract import INTACT, Life, unknown_lesion
-from evoplastic.problems.lesions import GRADED, LESIONS, Body, Context, lesions_called
+from evoplastic.problems import conditions
+from evoplastic.problems.contract import INTACT, Life
+from evoplastic.problems.lesions import LESIONS, Body, Context, lesions_called
 from evoplastic.problems.lives import Lives
 from evoplastic.random import Purpose, stream_key
 from evoplastic.recorders import Recorder, Wanted, recorder_of
 from evoplastic.rollout import live, live_seen
 from evoplastic.rules import RULES
-from evoplastic.rules.coefficients import CoefficientSettings, coefficient_blocks, coefficients_in, limits
+from evoplastic.rules.coefficients import CoefficientSettings, coefficient_blocks, coefficients_in
 from evoplastic.rules.contract import Around, continual
 from evoplastic.rules.together import together_of
 from evoplastic.tasks import FAMILIES
@@ -40,7 +40,6 @@ from evoplastic.tasks.contract import SCORE_COLUMNS, feedback_step, steps_per_tr
 
 MOST_UNITS = 5_000  # an array over synapses then takes 200 MB
 SHORTEST_STEP_MS = 1e-3
-THIRD_FACTOR = "third_factor"  # what a lesion calls the strength of the modulation
 MOST_CHANGED = 64  # problems with changed settings that are kept ready
 MOST_PACKED = 256  # sequences of tasks kept ready: every life of one task, not every draw of several
 
@@ -117,31 +116,12 @@ class LifetimesSettings(
 
     @property
     def graded(self) -> Mapping[str, float]:
-        """What can be changed by degrees, each with what it is."""
-        held = {f"rule.{name}": self.rule.coefficient(name) for name in self.rule.coefficients()}
-        own = {key: number for key, number in numbers_in(self).items() if key.replace(".parts.", ".") not in held}
-        return dict.fromkeys(GRADED, 0.0) | own | held | dict.fromkeys(self.third_factors(), 1.0)
-
-    def third_factors(self) -> Mapping[str, str]:
-        """Return the sources of third factors by the keys under which a lesion scales them."""
-        return {f"{THIRD_FACTOR}.{name}" if name else THIRD_FACTOR: name for name in self.modulation.sources()}
+        """What can be changed by degrees, each with what the settings say that it is."""
+        return conditions.graded(self)
 
     def check_lesion(self, lesion: str) -> None:
-        """Raise UserError for what is no lesion of networks, no change of a number, nor several joined by a +."""
-        for part in lesion.split(AND):
-            change = change_called(part)
-            if change:
-                check_key(change, self.graded)
-            elif part not in self.lesions:
-                raise unknown_lesion(part, [*self.lesions, "KEY=NUMBER", "KEY@FACTOR"])
-        lesions_called(lesion)
-        self.under(lesion)
-
-    def under(self, lesion: str) -> LifetimesSettings:
-        """Return the settings of a life with this lesion; UserError for numbers that they do not take."""
-        elsewhere = {*GRADED, *self.third_factors(), *(f"rule.{name}" for name in self.rule.coefficients())}
-        changes = [change for change in changes_in(lesion) if change.key not in elsewhere]
-        return changed(self, changes).resolve() if changes else self
+        """Raise UserError for what is no lesion of networks."""
+        conditions.check_lesion(self, lesion)
 
     def build(self, seed: int) -> Lifetimes:
         """Return the problem of the run with this seed; the settings must be resolved."""
@@ -220,7 +200,7 @@ class Lifetimes(Lives[LifetimesSettings]):
         return self._changed(lesion)
 
     def _change(self, lesion: str) -> Lifetimes:
-        settings = self.settings.under(lesion)
+        settings = conditions.under(self.settings, lesion)
         return self if settings is self.settings else settings.build(self.seed)
 
     def body(self, genotype: NDArray[np.float64], life: Life, names: Sequence[str] | None = None) -> Body:
@@ -236,28 +216,20 @@ class Lifetimes(Lives[LifetimesSettings]):
                 values = lesion.values(values, context)
         network = self.settings.network.build(values["innate"], values["gain"])
         task = self.task_of(self.tasks_of(life) if names is None else names)
-        body = Body(network, self._rule_of(values, life.lesion), self._modulation_of(life.lesion), task)
+        body = Body(
+            network,
+            self._rule_of(values, life.lesion),
+            conditions.changed_modulation(self.settings, self._modulation, life.lesion),
+            task,
+        )
         for lesion in lesions:
             body = lesion.body(body)
         return body
 
     def _rule_of(self, values: Mapping[str, NDArray[np.float64]], lesion: str) -> Any:
-        """Return the rule with the coefficients that the genome holds, after the changes that a lesion names."""
-        rule, held = self.settings.rule, coefficients_in(values)
-        for change in changes_in(lesion):
-            name = change.key.removeprefix("rule.")
-            if change.key == f"rule.{name}" and name in rule.coefficients():
-                present = held.get(name, np.full((1, 1), rule.coefficient(name)))
-                held[name] = np.clip(change.of(present), *limits(*rule.holder(name)))
-        return rule.build(self._around, held) if held else self._rule
-
-    def _modulation_of(self, lesion: str) -> Any:
-        """Return the modulation after the changes that a lesion names."""
-        modulation, sources = self._modulation, self.settings.third_factors()
-        for change in changes_in(lesion):
-            if change.key in sources:
-                modulation = self.settings.modulation.scaled(modulation, sources[change.key], change.of(1.0))
-        return modulation
+        """Return the rule with the coefficients that the genome holds, after a lesion."""
+        held = conditions.changed_coefficients(self.settings, coefficients_in(values), lesion)
+        return self.settings.rule.build(self._around, held) if held else self._rule
 
     def _drawn_innate(self, life: Life) -> NDArray[np.float64]:
         """Return innate weights that this life alone is born with."""

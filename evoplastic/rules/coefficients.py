@@ -53,15 +53,31 @@ def coefficients_in(values: Mapping[str, NDArray[np.float64]]) -> dict[str, NDAr
     return {name.removeprefix(PREFIX): block for name, block in values.items() if name.startswith(PREFIX)}
 
 
+def keys_of(rule: RuleSettings) -> dict[str, str]:
+    """Return the coefficients of a rule by the keys that they have in a run file."""
+    names = rule.coefficients()
+    return {f"rule.parts.{name}" if hasattr(rule, "parts") else f"rule.{name}": name for name in names}
+
+
 def limits(rule: RuleSettings | type[RuleSettings], name: str) -> tuple[float, float]:
-    """Return the least and the largest value that a rule's settings take for a coefficient, infinite where none is."""
-    field = next((field for field in msgspec.structs.fields(rule) if field.name == name), None)
-    if field is None:  # a coefficient that the settings name
-        return -math.inf, math.inf
-    told: Any = msgspec.inspect.type_info(field.type)
-    low = next((bound for bound in (told.ge, told.gt) if bound is not None), -math.inf)
-    high = next((bound for bound in (told.le, told.lt) if bound is not None), math.inf)
+    """Return the bounds of what a rule's settings take for a coefficient, infinite where there are none."""
+    told = _told(rule, name)
+    low = next((bound for bound in (told.ge, told.gt) if bound is not None), -math.inf) if told else -math.inf
+    high = next((bound for bound in (told.le, told.lt) if bound is not None), math.inf) if told else math.inf
     return low, high
+
+
+def takes(rule: RuleSettings | type[RuleSettings], name: str, value: float) -> bool:
+    """Return whether a rule's settings take a value for a coefficient, which may exclude its bounds."""
+    told, (low, high) = _told(rule, name), limits(rule, name)
+    outside = told and ((told.gt is not None and value <= low) or (told.lt is not None and value >= high))
+    return low <= value <= high and not outside
+
+
+def _told(rule: RuleSettings | type[RuleSettings], name: str) -> Any:
+    """Return what the type of a coefficient's field says of its bounds, None for one that the settings name."""
+    field = next((field for field in msgspec.structs.fields(rule) if field.name == name), None)
+    return None if field is None else msgspec.inspect.type_info(field.type)
 
 
 def _block(

@@ -49,6 +49,7 @@ class RuleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     modulated: ClassVar[bool] = True
     evolvable: ClassVar[Mapping[str, Grain]] = {}
+    codes: ClassVar[tuple[str, ...]] = ()  # coefficients that name something, of which twice as much means nothing
     account: ClassVar[Account]
 
     def build(self, around: Around, values: Mapping[str, NDArray[np.float64]]) -> NamedTuple:

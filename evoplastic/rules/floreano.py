@@ -43,6 +43,7 @@ class FloreanoSettings(GatedSettings, frozen=True, kw_only=True, tag="floreano")
     """Floreano's four rules in a run file."""
 
     evolvable: ClassVar[Mapping[str, Grain]] = {"eta": "synapse", "choice": "synapse"}
+    codes: ClassVar[tuple[str, ...]] = ("choice",)
     account: ClassVar[Account] = Account(
         "P <- clip(P + eta m dP, 0, 1);  dP by choice: 0: (1 - P) x y;  1: x y - P y;  2: x y - P x;  "
         "3: (1 - P) F if F > 0 else P F, F = tanh(4 (1 - |x - y|) - 2)",

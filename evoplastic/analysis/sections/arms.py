@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evoplastic.analysis.comparison_rows import reached
-from evoplastic.analysis.comparison_table import parts_of, sentences, tables
+from evoplastic.analysis.comparison_table import arm_rows, scored_parts, sentences
 from evoplastic.analysis.comparison_verdict import verdict
 from evoplastic.analysis.sections.contract import Case, Section
 
@@ -16,10 +16,9 @@ ALONE = (
 
 def arms(case: Case) -> Section:
     """Tell what a comparison of the run's arms bears out; lesions of one genome stand elsewhere."""
-    if case.arms is None:
+    compared = case.arms()
+    if compared is None:
         return Section(TITLE, [ALONE])
-    first, *others = tables(case.arms)
-    told = case.arms["arms"]
-    figure = reached(told, parts_of(case.arms), case.arms["metric"])
-    rows = [*first, *(row + ("",) * (len(first[0]) - len(row)) for table in others[:1] for row in table)]
-    return Section(TITLE, [*verdict(case.arms), *sentences(case.arms)], {"arms": figure}, rows, {"compared": case.arms})
+    figure = reached(compared["arms"], scored_parts(compared), compared["metric"])
+    said = [*verdict(compared), *sentences(compared)]
+    return Section(TITLE, said, {"arms": figure}, arm_rows(compared), {"compared": compared})

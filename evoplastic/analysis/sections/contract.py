@@ -33,7 +33,7 @@ class Case(NamedTuple):
     evaluated: Evaluated  # the center beside generation 0 and every lesion
     lived: Lived
     recorded: Callable[[str, str], Recording]  # lives on a task of a genome, "center" or "generation_0"; made once
-    arms: Mapping[str, Any] | None = None  # the `compare` object of the run's arms, where there are any
+    arms: Callable[[], Mapping[str, Any] | None] = lambda: None  # the `compare` object of the run's arms, if any
 
 
 class Section(NamedTuple):

@@ -8,12 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evoplastic.analysis.degrees import Degree, Panel, Series, accepted, degrees_figure, means, signed
+from evoplastic.analysis.degrees import Degree, Panel, Series, accepted, by_degree, degrees_figure, signed
 from evoplastic.analysis.evaluation import EVOLVED
 from evoplastic.analysis.sections.contract import Case, Row, Section
-from evoplastic.analysis.sections.sensitivity import MOST_TASKS, some_tasks
+from evoplastic.analysis.sections.sensitivity import replication, some_tasks
 from evoplastic.analysis.statistics import Interval, interval, paired
-from evoplastic.problems.contract import Problem
 
 Array = NDArray[np.float64]
 
@@ -33,16 +32,16 @@ class Trial(NamedTuple):
 def generalisation(case: Case) -> Section:
     """Let the evolved genome live under conditions that it did not evolve under."""
     problem = case.search.problem
-    tried = [trial for trial in _trials(problem) if len(trial.degrees) > 1]
+    tried = [trial for trial in _trials(case) if len(trial.degrees) > 1]
     if not tried:
         return Section(TITLE, ["Nothing of these lives can be made longer, noisier or smaller by degrees."])
-    parts = {"training": some_tasks(problem)} if not problem.validation else {"validation": some_tasks(problem)}
-    parts |= {"withheld": list(problem.withheld)[:MOST_TASKS]} if problem.withheld else {}
+    parts = {"validation" if problem.validation else "training": some_tasks(problem)}
+    parts |= {"withheld": some_tasks(problem, problem.withheld)} if problem.withheld else {}
     panels: list[Panel] = []
     rows: list[Row] = []
     numbers = {}
     for trial in tried:
-        scored = {part: _scored(case, tasks, trial.degrees) for part, tasks in parts.items()}
+        scored = {part: by_degree(case.lived, problem, tasks, trial.degrees) for part, tasks in parts.items()}
         series = [
             Series(f"{part} tasks", part, [interval(scores) for scores in of.values()]) for part, of in scored.items()
         ]
@@ -52,44 +51,39 @@ def generalisation(case: Case) -> Section:
         numbers[trial.title] = {
             part: {label: each.to_json() for label, each in row.items()} for part, row in lost.items()
         }
-    lives = case.evaluated.curves["lives"]
+    units = replication(problem, case, next(iter(parts.values())))
     told = "; ".join(f"{part}: {', '.join(tasks)}" for part, tasks in parts.items())
     figure = degrees_figure(
         "Scores under conditions that evolution never met",
-        f"Grey: as evolution met it. n = {lives} lives per task.",
+        f"Grey: as evolution met it. {units}.",
         problem.columns[1].capitalize(),
         problem.chance,
         panels,
     )
-    said = [f"The evolved genome, without evolving further, on {told} ({lives} lives per task)."]
+    said = [f"The evolved genome, without evolving further, on {told} ({units})."]
     header = ("condition", *(f"{part} tasks: lost" for part in parts))
     return Section(TITLE, said, {"generalisation": figure}, [header, *rows], {"lost": numbers})
 
 
-def _trials(problem: Problem) -> Iterator[Trial]:
-    """Yield what can be changed of this problem's lives, with the degrees that it takes."""
+def _trials(case: Case) -> Iterator[Trial]:
+    """Yield what can be changed of a problem's lives, with the degrees that it takes."""
+    problem, network = case.search.problem, getattr(case.search.config.problem, "network", None)
     now, dt = problem.graded, problem.graded.get("network.dt_ms", 1.0)
     delay, level = now.get("task.periods.delay", 0.0), now.get("task.levels.stimulus", 0.0)
+    noise, hidden = now.get("task.stimulus_noise", 0.0), len(network.places()["hidden"]) if network else 0
     longer = [round(delay * factor / dt) * dt for factor in DELAYS]
     changes = {
         ("Longer delays", "delay, ms"): [(f"{delay:g}", EVOLVED)]
         + [(f"{long:g}", f"task.periods.delay={long:g}") for long in longer if delay],
-        ("Noisier stimuli", "noise over level"): [("0", EVOLVED)]
-        + [(f"{share:g}", f"task.stimulus_noise={share * level:g}") for share in NOISES if level],
+        ("Noisier stimuli", "noise over level"): [(f"{noise / (level or 1.0):g}", EVOLVED)]
+        + [(f"{share:g}", f"task.stimulus_noise={share * level:g}") for share in NOISES if share * level > noise],
         ("Weaker stimuli", "factor"): [("1", EVOLVED)]
         + [(f"{share:g}", f"task.levels.stimulus@{share:g}") for share in WEAKER if level],
-        ("Hidden units lost", "share of hidden units"): [("0", EVOLVED)]
-        + [(f"{share:g}", f"units_cut={share:g}") for share in CUTS],
+        ("Hidden units lost", f"of {hidden} hidden units"): [("0", EVOLVED)]
+        + [(f"{round(share * hidden)}", f"units_cut={share:g}") for share in CUTS if round(share * hidden)],
     }
     for (title, xlabel), degrees in changes.items():
         yield Trial(title, xlabel, accepted(problem, (Degree(*each) for each in degrees), [EVOLVED]))
-
-
-def _scored(case: Case, tasks: list[str], degrees: list[Degree]) -> dict[str, Array]:
-    problem = case.search.problem
-    return {
-        each.label: means(case.lived(tasks, each.condition), problem.scored_trials, problem.sampled) for each in degrees
-    }
 
 
 def _lost(scores: Mapping[str, Array]) -> dict[str, Interval]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from evoplastic.analysis.evaluation import EVOLVED, GENERATION_0, PARTS
+from evoplastic.analysis.evaluation import EVOLVED, GENERATION_0, PARTS, in_words
 from evoplastic.analysis.figures import conditions, learning
 from evoplastic.analysis.learning_figure import MOST_TASKS, by_task
 from evoplastic.analysis.sections.contract import Case, Row, Section
@@ -41,7 +41,12 @@ def _lost(result: dict[str, Any], summaries: Any) -> Iterator[Row]:
     """Yield what each lesion costs: the paired difference of evolved less lesioned."""
     told = result.get("over_tasks", result)["lost_by_lesion"]  # tasks that are a sample are the unit of replication
     for name, lost in told.items():
-        yield f"{name.replace('_', ' ')}: {summaries[name]}", *(_signed(lost[part]) for part in _parts(result))
+        yield _called(name, summaries), *(_signed(lost[part]) for part in _parts(result))
+
+
+def _called(name: str, summaries: Mapping[str, str]) -> str:
+    """Return a lesion with what it takes away, if that is told anywhere."""
+    return f"{in_words(name)}: {summaries[name]}" if name in summaries else in_words(name)
 
 
 def _signed(lost: dict[str, Any]) -> str:
