@@ -208,13 +208,16 @@ class Lifetime:
         self.correct[trial] = response == target
 
     def noise_of_stimuli(self, trial, step):
-        """Return what is added to the two stimulus units: deviation times sqrt(-2 log u) (cos, sin) of a random turn"""
+        """Return what is added to the two stimulus units: deviation times sqrt(-2 log u) (cos, sin) of a random turn.
+
+        Turns are counted from an eighth before the first axis, which is how the draws are addressed.
+        """
         life = self.life
         shown, within = divmod(step * life.dt, life.onset)
         if shown >= life.stimuli or within >= life.stimulus:
             return 0.0
         word, turn, *_ = philox(life.key, STIMULUS_NOISE, trial * life.steps + step)
-        angle = 2 * math.pi * (turn >> 8) / 2**24
+        angle = 2 * math.pi * ((turn >> 8) / 2**24 - 1 / 8)
         radius = math.sqrt(-2 * math.log(unit(word)))
         return life.stimulus_noise * radius * np.array([math.cos(angle), math.sin(angle)])
 
