@@ -30,6 +30,7 @@ from test_evolution import TINY, tiny
 from test_launch import files, go, stop_after
 from test_mixture import BOOLEAN, META, mixture
 
+from evoplastic.analysis.record import RecordRequest, record
 from evoplastic.config import parse_config
 from evoplastic.errors import UserError
 from evoplastic.evaluators import EVALUATORS
@@ -300,6 +301,13 @@ class Signatures:
 
         self.problem.score(genotype, life)
         return np.array([len(live.signatures)], float)
+
+
+def test_recordings_and_lives_under_changed_settings_are_those_of_this_process(make):
+    search = Search.of(config())
+    genes, request = search.start().center, RecordRequest("or", lives=3, trials=2, lesion="task.periods.delay=280")
+    alone = record(search, genes, request, {})
+    assert record(search, genes, request, {}, make(search.problem, 2)).to_bytes() == alone.to_bytes()
 
 
 def test_a_worker_compiles_one_signature(make):
