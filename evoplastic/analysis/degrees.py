@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from evoplastic.analysis.canvas import COLOURS, DPI, FAINT, INK, SOFT
 from evoplastic.analysis.statistics import Interval
 from evoplastic.errors import UserError
-from evoplastic.problems.contract import Problem
+from evoplastic.problems.contract import METRIC, Problem
 
 COLUMNS = 3  # of panels
 MARKERS = ("o", "s", "D", "^", "v", "x")
@@ -84,7 +84,7 @@ def signed(difference: Interval) -> str:
     return f"+{difference}" if difference.mean > 0 else str(difference)
 
 
-def degrees_figure(title: str, about: str, ylabel: str, chance: float, panels: Sequence[Panel]) -> Figure:
+def degrees_figure(title: str, about: str, problem: Problem, panels: Sequence[Panel]) -> Figure:
     """Return a picture with a panel for each change, all on the same scale; intervals where there are any."""
     columns = min(COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
@@ -98,9 +98,9 @@ def degrees_figure(title: str, about: str, ylabel: str, chance: float, panels: S
         if number >= len(panels):
             axes.set_visible(False)
             continue
-        _draw(axes, panels[number], chance)
+        _draw(axes, panels[number], problem.chance)
         if number % columns == 0:
-            axes.set_ylabel(ylabel)
+            axes.set_ylabel(problem.columns[METRIC].capitalize())
     if len(panels[0].series) > 1:
         handles, names = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, names, loc="upper right", frameon=False, fontsize=8.5, ncols=len(names))

@@ -21,7 +21,7 @@ DELAYS, WEAKER = (2, 3, 5), (0.5, 0.25)
 NOISES, CUTS = (0.25, 0.5, 1.0), (0.05, 0.1, 0.2, 0.4)  # noise as a share of the stimuli's level
 
 
-class Trial(NamedTuple):
+class Strain(NamedTuple):
     """A change by degrees that evolution never met."""
 
     title: str
@@ -32,7 +32,7 @@ class Trial(NamedTuple):
 def generalisation(case: Case) -> Section:
     """Let the evolved genome live under conditions that it did not evolve under."""
     problem = case.search.problem
-    tried = [trial for trial in _trials(case) if len(trial.degrees) > 1]
+    tried = [strain for strain in _strains(case) if len(strain.degrees) > 1]
     if not tried:
         return Section(TITLE, ["Nothing of these lives can be made longer, noisier or smaller by degrees."])
     parts = {"validation" if problem.validation else "training": some_tasks(problem)}
@@ -40,15 +40,15 @@ def generalisation(case: Case) -> Section:
     panels: list[Panel] = []
     rows: list[Row] = []
     numbers = {}
-    for trial in tried:
-        scored = {part: by_degree(case.lived, problem, tasks, trial.degrees) for part, tasks in parts.items()}
+    for strain in tried:
+        scored = {part: by_degree(case.lived, problem, tasks, strain.degrees) for part, tasks in parts.items()}
         series = [
             Series(f"{part} tasks", part, [interval(scores) for scores in of.values()]) for part, of in scored.items()
         ]
-        panels.append(Panel(trial.title, trial.xlabel, [degree.label for degree in trial.degrees], series, 0))
+        panels.append(Panel(strain.title, strain.xlabel, [degree.label for degree in strain.degrees], series, 0))
         lost = {part: _lost(of) for part, of in scored.items()}
-        rows += _rows(trial, lost)
-        numbers[trial.title] = {
+        rows += _rows(strain, lost)
+        numbers[strain.title] = {
             part: {label: each.to_json() for label, each in row.items()} for part, row in lost.items()
         }
     units = replication(problem, case, next(iter(parts.values())))
@@ -56,8 +56,7 @@ def generalisation(case: Case) -> Section:
     figure = degrees_figure(
         "Scores under conditions that evolution never met",
         f"Grey: as evolution met it. {units}.",
-        problem.columns[1].capitalize(),
-        problem.chance,
+        problem,
         panels,
     )
     said = [f"The evolved genome, without evolving further, on {told} ({units})."]
@@ -65,7 +64,7 @@ def generalisation(case: Case) -> Section:
     return Section(TITLE, said, {"generalisation": figure}, [header, *rows], {"lost": numbers})
 
 
-def _trials(case: Case) -> Iterator[Trial]:
+def _strains(case: Case) -> Iterator[Strain]:
     """Yield what can be changed of a problem's lives, with the degrees that it takes."""
     problem, network = case.search.problem, getattr(case.search.config.problem, "network", None)
     now, dt = problem.graded, problem.graded.get("network.dt_ms", 1.0)
@@ -83,7 +82,7 @@ def _trials(case: Case) -> Iterator[Trial]:
         + [(f"{round(share * hidden)}", f"units_cut={share:g}") for share in CUTS if round(share * hidden)],
     }
     for (title, xlabel), degrees in changes.items():
-        yield Trial(title, xlabel, accepted(problem, (Degree(*each) for each in degrees), [EVOLVED]))
+        yield Strain(title, xlabel, accepted(problem, (Degree(*each) for each in degrees), [EVOLVED]))
 
 
 def _lost(scores: Mapping[str, Array]) -> dict[str, Interval]:
@@ -91,6 +90,6 @@ def _lost(scores: Mapping[str, Array]) -> dict[str, Interval]:
     return {label: paired(scores[first], scores[label]) for label in others}
 
 
-def _rows(trial: Trial, lost: Mapping[str, Mapping[str, Interval]]) -> Iterator[Row]:
-    for degree in trial.degrees[1:]:
-        yield f"{trial.title}: {trial.xlabel} {degree.label}", *(signed(row[degree.label]) for row in lost.values())
+def _rows(strain: Strain, lost: Mapping[str, Mapping[str, Interval]]) -> Iterator[Row]:
+    for degree in strain.degrees[1:]:
+        yield f"{strain.title}: {strain.xlabel} {degree.label}", *(signed(row[degree.label]) for row in lost.values())

@@ -55,8 +55,7 @@ def sensitivity(case: Case) -> Section:
     figure = degrees_figure(
         "Scores with one number of the rule changed",
         f"Grey: as it is. {units}, {_part(problem)} tasks.",
-        problem.columns[1].capitalize(),
-        problem.chance,
+        problem,
         panels,
     )
     left_out = f"; {len(known) - len(shown)} more numbers are left out" if len(known) > len(shown) else ""
