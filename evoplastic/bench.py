@@ -42,6 +42,7 @@ from evoplastic.rules.contract import RuleSettings, continual
 from evoplastic.strategies.contract import State
 from evoplastic.tasks.contract import SCORE_COLUMNS
 from evoplastic.timing import Lifetime, timed
+from evoplastic.vectors import aligned_zeros
 
 ROUNDS = 40
 GENERATIONS = 5
@@ -159,7 +160,7 @@ def _bare_lifetimes(search: Search, state: State, workers: int) -> float:
 
     def work() -> None:
         for body, key in left:
-            live(*body, key, np.empty_like(body.network.innate), np.zeros((trials, SCORE_COLUMNS), np.float32))
+            live(*body, key, aligned_zeros(body.network.innate.shape), np.zeros((trials, SCORE_COLUMNS), np.float32))
 
     threads = [threading.Thread(target=work) for _ in range(workers)]
     started = time.perf_counter()

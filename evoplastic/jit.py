@@ -197,23 +197,36 @@ def _warn_once(text: str) -> None:
 
 
 def kernel(function: F) -> F:
-    """Compile `function` on its first call, without the GIL, cached on disk; no fastmath, so its bits are its own."""
-    return _compiled(function, inlined=False)
+    """Compile `function` on its first call, without the GIL, cached on disk; no fastmath, so its bits are its own.
+
+    It borrows the arrays it is given: their references are not counted, which takes half the time of a step of a small
+    network. So it may make no array, nor return one, nor call what returns one; `making_kernel` may. Outside the
+    package references are counted always.
+    """
+    return _compiled(function, inlined=False, borrows=True)
 
 
 def inlined_kernel(function: F) -> F:
-    """As `kernel`, always built into the kernel that calls it: for small steps of a loop that runs in nanoseconds.
-
-    A call that stays a call passes every field of every array and counts references: three times the engine's step.
-    """
-    return _compiled(function, inlined=True)
+    """As `kernel`, always built into the kernel that calls it: for small steps of a loop that runs in nanoseconds."""
+    return _compiled(function, inlined=True, borrows=True)
 
 
-def _compiled(function: F, inlined: bool) -> F:
-    dispatcher = numba.njit(nogil=True, error_model="numpy", forceinline=inlined)(function)
-    if not numba.config.DISABLE_JIT and Path(inspect.getfile(function)).resolve().is_relative_to(PACKAGE):
+def making_kernel(function: F) -> F:
+    """As `kernel`, for what makes arrays or returns them."""
+    return _compiled(function, inlined=False, borrows=False)
+
+
+def _compiled(function: F, inlined: bool, borrows: bool) -> F:
+    ours = _is_ours(function)
+    options = {"nogil": True, "error_model": "numpy", "forceinline": inlined, "_nrt": not (borrows and ours)}
+    dispatcher = numba.njit(**options)(function)
+    if not numba.config.DISABLE_JIT and ours:
         dispatcher._cache = _KernelCache(function)
     return dispatcher  # type: ignore[no-any-return]
+
+
+def _is_ours(function: Callable[..., Any]) -> bool:
+    return Path(inspect.getfile(function)).resolve().is_relative_to(PACKAGE)
 
 
 def open_function(stub: F) -> F:
@@ -221,18 +234,35 @@ def open_function(stub: F) -> F:
 
     Compiled code resolves it by type at compile time, plain Python by type at call time. The method's parameter
     names must equal the stub's. A class without the method cannot be compiled; contract tests say so first. The body is
-    always built into its caller, which makes steps of small networks a third faster: a call would pass every field.
+    always built into its caller, which makes steps of small networks a third faster: a call would pass every field. It
+    borrows its arguments as a `kernel` does; `making_open_function` may make arrays and return them.
     """
+    return _opened(stub, borrows=True)
+
+
+def making_open_function(stub: F) -> F:
+    """As `open_function`, for what makes arrays or returns them."""
+    return _opened(stub, borrows=False)
+
+
+def _opened(stub: F, borrows: bool) -> F:
     name = stub.__name__
 
     def python(*args: Any) -> Any:
         return getattr(type(args[0]), name)(*args)
 
-    def resolve(*args: Any) -> Any:
-        return getattr(getattr(args[0], "instance_class", None), name, None)
+    def method(args: tuple[Any, ...], ours: bool) -> Any:
+        found = getattr(getattr(args[0], "instance_class", None), name, None)
+        return found if found is not None and _is_ours(found) is ours else None
 
-    resolve.__signature__ = inspect.signature(stub)  # type: ignore[attr-defined]
-    overload(python, jit_options={"error_model": "numpy", "forceinline": True})(resolve)
+    for ours in (True, False):  # a body from outside the package may make arrays anywhere
+
+        def resolve(*args: Any, ours: bool = ours) -> Any:
+            return method(args, ours)
+
+        resolve.__signature__ = inspect.signature(stub)  # type: ignore[attr-defined]
+        options = {"error_model": "numpy", "forceinline": True, "_nrt": not (borrows and ours)}
+        overload(python, jit_options=options)(resolve)
     return functools.update_wrapper(python, stub)  # type: ignore[return-value]
 
 

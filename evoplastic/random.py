@@ -13,7 +13,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from evoplastic.jit import kernel
+from evoplastic.jit import kernel, making_kernel
 from evoplastic.polynomials import log, sincos_turn
 
 
@@ -114,7 +114,7 @@ def normal_pair(words):
     return _box_muller(words[0], words[1])
 
 
-@kernel
+@making_kernel
 def fill_normals(key, out):
     """Fill `out` (D,) with standard normals addressed by (key, position), by Box and Muller's transform.
 

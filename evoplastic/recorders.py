@@ -94,7 +94,9 @@ class Recorder(NamedTuple):
             number, rest = divmod(at + 1, recorder.every)
             if rest == 0 and number <= recorder.weights.shape[0]:
                 units = recorder.weights.shape[1]
-                recorder.weights[number - 1] = plastic[:, :units]
+                for pre in range(units):
+                    for post in range(units):
+                        recorder.weights[number - 1, pre, post] = plastic[pre, post]
 
 
 def recorder_of(units: int, steps: int, channels: int, wanted: Wanted) -> Recorder:

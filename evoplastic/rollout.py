@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from evoplastic.jit import kernel
+from evoplastic.jit import making_kernel
 from evoplastic.modulation.contract import channels, every_step, memory, modulate
 from evoplastic.networks.contract import activate, express, finite, rest
 from evoplastic.recorders import Unseen, note_noise, note_step, note_trial
-from evoplastic.rules.contract import accumulate, begin_exploring, consolidate, continual, explore, newborn
+from evoplastic.rules.contract import SENT, accumulate, begin_exploring, consolidate, continual, explore, newborn
 from evoplastic.tasks.contract import (
     COST,
     age_at,
@@ -28,10 +28,10 @@ from evoplastic.tasks.contract import (
     resets_activity,
     steps_per_trial,
 )
-from evoplastic.vectors import Changing
+from evoplastic.vectors import Changing, copy, send
 
 
-@kernel
+@making_kernel
 def live(network, rule, modulation, task, key, plastic, scores):
     """Run one lifetime from newborn weights.
 
@@ -48,7 +48,7 @@ def live_plainly(network, rule, modulation, task, key, plastic, scores):
     plain(network, rule, modulation, task, key, plastic, scores, Unseen(0))
 
 
-@kernel
+@making_kernel
 def live_seen(network, rule, modulation, task, key, plastic, scores, recorder):
     """Run the lifetime that `live` runs, and tell `recorder` what happens."""
     steps = steps_per_trial(task)
@@ -58,6 +58,7 @@ def live_seen(network, rule, modulation, task, key, plastic, scores, recorder):
     plastic[:] = np.float32(0.0)
     weights = network.innate.copy()
     stale = False  # whether plastic weights have changed since, and may at every step
+    sent = False  # whether `activity.drive` holds already what the present rates send
     restless = every_step(modulation) or continual(rule)
     modulators = np.zeros(channels(modulation), np.float32)
     state = idle(task)
@@ -69,19 +70,23 @@ def live_seen(network, rule, modulation, task, key, plastic, scores, recorder):
             remembered = memory(modulation, kinds(task))
             plastic[:] = np.float32(0.0)
             weights[:] = network.innate
-            stale = False
+            stale, sent = False, False
         state = begin_trial(task, state, key, trial, scores)
         if trial > 0 and resets_activity(task, state):
             activity = rest(network)
+            sent = False
         begin_exploring(rule, traces, key, trial, age, steps)
         cost = np.float32(0.0)
         for step in range(steps):
             explore(rule, traces, step, activity)
             note_noise(recorder, trial, step, activity.noise)
-            if stale:
-                activate(network, activity, Changing(network.innate, network.gain, plastic))
-            else:
-                activate(network, activity, weights)
+            if not sent and stale:
+                send(Changing(network.innate, network.gain, plastic), activity.rates, activity.drive)
+            elif not sent:
+                send(weights, activity.rates, activity.drive)
+            sent = False
+            copy(activity.rates, activity.before)
+            activate(network, activity)
             clamp(task, state, step, activity.rates)
             accumulate(rule, traces, step, activity)
             if reads(task, step):
@@ -91,9 +96,10 @@ def live_seen(network, rule, modulation, task, key, plastic, scores, recorder):
             if acts:
                 cost += modulate(modulation, remembered, outcome(task, state), fed, activity.rates, modulators)
                 written = consolidate(rule, traces, age, network, activity, plastic, modulators)
+                sent = written == SENT
                 if (written and not restless) or (stale and not written):
                     express(network, plastic, weights)
-                stale = written and restless
+                stale = bool(written) and restless
             note_step(recorder, trial, step, activity.rates, modulators, acts, plastic)
         note_trial(recorder, trial, outcome(task, state).kind, plastic)
         end_trial(task, state, scores[trial])

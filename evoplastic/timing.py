@@ -20,6 +20,7 @@ from evoplastic.problems.lesions import Body
 from evoplastic.rollout import live
 from evoplastic.rules.contract import continual, newborn
 from evoplastic.tasks.contract import SCORE_COLUMNS
+from evoplastic.vectors import aligned_zeros
 
 PRODUCTS = 50_000
 COPIES = 2_000
@@ -64,7 +65,7 @@ class Lifetime:
         """Return the seconds of one lifetime."""
         self._key += np.uint64(1)
         scores = np.zeros((self.trials, SCORE_COLUMNS), np.float32)
-        plastic = np.empty_like(self.body.network.innate)
+        plastic = aligned_zeros(self.body.network.innate.shape)
         started = time.perf_counter()
         live(*self.body, self._key, plastic, scores)
         return time.perf_counter() - started

@@ -1,5 +1,6 @@
 """What kernel tests share: one small network, its lifetimes in the oracle's terms, and the same as kernel structs."""
 
+import contextlib
 import os
 import secrets
 import subprocess
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 import naive
 import numpy as np
+from numba.core.runtime import _nrt_python, rtsys
 
 import evoplastic
 from evoplastic.modulation.loss import LossSettings
@@ -114,12 +116,22 @@ def rule_of(life: naive.Life) -> RuleSettings:
     )
 
 
+@contextlib.contextmanager
+def memory_freed():
+    """Assert that compiled code frees all arrays that it makes; what only borrows would not free those it is given."""
+    _nrt_python.memsys_enable_stats()
+    before = rtsys.get_allocation_stats()
+    yield
+    made, freed = np.subtract(rtsys.get_allocation_stats(), before).reshape(2, 2).T
+    np.testing.assert_array_equal(freed, made, "allocations and arrays that were freed, and made")
+
+
 def lived(life: naive.Life | Structs, kernel=live) -> naive.Record:
     """Return what `kernel` makes of a life."""
     built = structs(life) if isinstance(life, naive.Life) else life
     scores = np.full((built.trials, 3), np.nan, np.float32)
     plastic = np.full_like(built.network.innate, np.nan)
-    with np.errstate(over="ignore"):  # plain Python's Philox wraps around, as it must
+    with np.errstate(over="ignore"), memory_freed():  # plain Python's Philox wraps around, as it must
         kernel(*built[:5], plastic, scores)
     units = plastic.shape[0]
     assert not plastic[:, units:].any(), "padding must stay 0"

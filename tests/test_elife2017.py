@@ -102,12 +102,10 @@ def test_input_weights_of_their_own_need_a_free_gene_each(changes):
 @pytest.mark.parametrize(("responses", "output"), [("tanh", math.tanh(0.7)), ("logistic", 1 / (1 + math.exp(-0.7)))])
 def test_response_units_squash_as_the_settings_say(responses, output):
     settings = LeakySettings(units=8, tau_ms=20.0, dt_ms=20.0, initial_potential=0.0, roles=ROLES, responses=responses)
-    innate = np.zeros((8, 8))
-    innate[0, 7] = 0.7
-    network = settings.build(innate, np.zeros((8, 8)))
+    network = settings.build(np.zeros((8, 8)), np.zeros((8, 8)))
     activity = rest(network)
-    activity.rates[0] = 1.0
-    activate(network, activity, network.innate)
+    activity.drive[7] = 0.7
+    activate(network, activity)
     assert activity.rates[7] == pytest.approx(output, rel=1e-5)
 
 

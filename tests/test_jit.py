@@ -10,9 +10,10 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
+import numba
 import numpy as np
 import pytest
-from conftest import PACKAGE
+from conftest import PACKAGE, memory_freed
 from numba.core.caching import NullCache
 
 from evoplastic import jit
@@ -37,6 +38,7 @@ def run(rule, x):
     return change(rule, x)
 """
 MAIN = """
+import numba
 import numpy as np
 from evoplastic.hot import run
 from evoplastic.rule import Rule
@@ -241,6 +243,13 @@ class Uniform(NamedTuple):  # and this one, of equal fields, a NamedUniTuple
         return rule.eta * x - rule.bias
 
 
+class Making(NamedTuple):  # outside the package a body may make arrays
+    eta: float
+
+    def change(rule, x):
+        return np.full(2, rule.eta * x).sum()
+
+
 class Without(NamedTuple):
     eta: float
 
@@ -255,7 +264,7 @@ def run(rule, x):
     return change(rule, x)
 
 
-@pytest.mark.parametrize(("rule", "expected"), [(Mixed(2.0, 1), 7.0), (Uniform(2.0, 1.0), 5.0)])
+@pytest.mark.parametrize(("rule", "expected"), [(Mixed(2.0, 1), 7.0), (Uniform(2.0, 1.0), 5.0), (Making(2.0), 12.0)])
 @pytest.mark.parametrize("way", [run, run.py_func, change], ids=["compiled", "plain", "called directly"])
 def test_open_function_finds_the_method_of_its_first_argument(rule, expected, way):
     assert way(pack(rule), np.float32(3)) == expected
@@ -270,6 +279,21 @@ def test_a_type_without_the_method_is_refused():
 
 def test_open_function_keeps_the_words_of_its_stub():
     assert (change.__name__, change.__doc__) == ("change", "Return the change.")
+
+
+@numba.njit(_nrt=True)
+def makes(size):
+    return np.ones(size)
+
+
+@numba.njit(_nrt=False)
+def borrows(size):
+    return makes(size)[0]
+
+
+def test_a_kernel_that_borrows_and_calls_what_makes_an_array_is_found_to_keep_it():
+    with pytest.raises(AssertionError, match="that were freed, and made"), memory_freed():
+        borrows(3)
 
 
 # ---- pack

@@ -225,12 +225,13 @@ def held(here, world):
     stimuli = tuple(here.spec.stimuli)
     found = {}
     for number, variable in enumerate(here.variables):
-        what = worlds.held(world)[number]
+        what = world.ints[worlds.held_at(world, number)]
         if variable.kind == "probability":
-            found[variable.name] = worlds.levels(world)[number]
+            found[variable.name] = world.reals[worlds.level_at(world, number)]
         elif variable.drawn_code:
             found[variable.name] = "".join(
-                "1" if level > 0 else "0" for level in worlds.codes(world)[what, : code_bits(here)]
+                "1" if level > 0 else "0"
+                for level in world.reals[worlds.code_at(world, what, 0) : worlds.code_at(world, what, code_bits(here))]
             )
         elif variable.kind == "layout":
             found[naive_world.MAZE] = what
@@ -419,11 +420,11 @@ def instance_of(here, world):
         if variable.kind == "stimulus" or twin.change is not None:
             known.append(np.nan)
         elif variable.continuous:
-            known.append(float(worlds.levels(world)[number]))
+            known.append(float(world.reals[worlds.level_at(world, number)]))
         elif variable.kind == "probability":
-            known.append(variable.values[worlds.picks(world)[number]])
+            known.append(variable.values[world.ints[worlds.pick_at(world, number)]])
         else:
-            known.append(float(worlds.held(world)[number]))
+            known.append(float(world.ints[worlds.held_at(world, number)]))
     return Instance(1.0, tuple(known))
 
 
@@ -525,7 +526,8 @@ def test_every_instance_is_drawn_as_often_as_it_should_be(name):
 @pytest.mark.parametrize("name", ["changes at decisions and trials", "two-step-drifting"])
 def test_variables_that_change_begin_evenly(name):
     changing = [number for number, variable in enumerate(program(name).variables) if variable.change]
-    picks = np.array([worlds.picks(begun(tables(name), key)) for key in range(2000)])
+    begun_worlds = [begun(tables(name), key) for key in range(2000)]
+    picks = np.array([world.ints[worlds.pick_at(world, 0) : worlds.held_at(world, 0)] for world in begun_worlds])
     for number in changing:
         counts = np.bincount(picks[:, number], minlength=len(program(name).variables[number].values))
         evenly(counts, np.full(len(counts), len(picks) / len(counts)))
@@ -538,7 +540,8 @@ def test_instances_start_evenly_in_their_starts():
 
 
 def test_probabilities_between_bounds_are_uniform():
-    levels = np.array([worlds.levels(begun(tables("bandit"), key)) for key in range(2000)])
+    begun_worlds = [begun(tables("bandit"), key) for key in range(2000)]
+    levels = np.array([world.reals[worlds.level_at(world, 0) : worlds.code_at(world, 0, 0)] for world in begun_worlds])
     for column in levels.T:
         assert stats.kstest(column, "uniform").pvalue > 1e-4
     assert abs(np.corrcoef(levels.T)[0, 1]) < 4.5 / np.sqrt(len(levels))

@@ -385,7 +385,7 @@ def test_blocks_of_one_task_are_other_instances():
     problem = lifetimes("find-the-spot", tasks_per_life=4, newborn_tasks=True)
     goals = set()
     for _, state, _ in decisions(problem.task_of(["find-the-spot"] * 4), 5, (0.5,) * 4, 160):
-        goals.add((int(state.ints[worlds.BLOCK]), int(worlds.held(state)[0])))
+        goals.add((int(state.ints[worlds.BLOCK]), int(state.ints[worlds.held_at(state, 0)])))
     assert [block for block, _ in sorted(goals)] == [0, 1, 2, 3] and len({goal for _, goal in goals}) > 1
 
 

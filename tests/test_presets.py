@@ -5,6 +5,7 @@ import tomllib
 
 import numpy as np
 import pytest
+from conftest import memory_freed
 
 import evoplastic
 from evoplastic.config import PRESETS, preset_names, read_config, write_toml
@@ -70,7 +71,8 @@ def test_every_preset_lives_a_generation(name):
     population = 4 if type(read_config(name, few).strategy).__struct_config__.tag == "cma_es" else 2
     quick = [*quick, f"strategy.population={population}", "validation.every=0"]
     quick += ["problem.rule.burn_in_trials=1"] if rule == "node_perturbation" else []
-    (record,) = evoplastic.evolve(read_config(name, quick, generations=1), workers=1)
+    with memory_freed():
+        (record,) = evoplastic.evolve(read_config(name, quick, generations=1), workers=1)
     assert np.isfinite(record.state.center).all() and record.metrics["training"]["failed"] == 0
 
 

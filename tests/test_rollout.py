@@ -20,6 +20,7 @@ from evoplastic.tasks.contract import (
     reads,
     steps_per_trial,
 )
+from evoplastic.vectors import send
 
 # Modulations other than by loss write at full strength, so they learn enough at a smaller rate.
 LIVES = {
@@ -260,7 +261,9 @@ def states(life):
         begin_exploring(rule, traces, key, trial, trial, steps)
         for step in range(steps):
             explore(rule, traces, step, activity)
-            activate(network, activity, weights)
+            send(weights, activity.rates, activity.drive)
+            activity.before[:] = activity.rates
+            activate(network, activity)
             clamp(task, state, step, activity.rates)
             accumulate(rule, traces, step, activity)
             if reads(task, step):

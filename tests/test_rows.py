@@ -6,16 +6,12 @@ import pytest
 from driven import Driven
 
 from evoplastic.errors import UserError
-from evoplastic.jit import kernel
-from evoplastic.numbers import SMALLEST
 from evoplastic.problems.lifetimes import LifetimesSettings
 from evoplastic.rules import RULES
 from evoplastic.rules.coefficients import CoefficientSettings, coefficient_blocks
 from evoplastic.rules.polynomial import PolynomialSettings
 from evoplastic.rules.rows import ROWS
 from evoplastic.rules.term_settings import Coefficient, Term, settings_of
-from evoplastic.rules.terms import follow, write_constant, write_linear, write_traced
-from evoplastic.vectors import Changing, add_product
 
 UNITS, STEPS, DT = 11, 60, 20.0
 TRACE_TAU, MEAN_TAU = 80.0, 160.0  # k = 1/4, and 1/8 of the running means
@@ -399,60 +395,3 @@ def test_a_silent_sender_changes_nothing_where_x_stands_in_every_term(name):
     driven.step([0.5, 0, 0.5], [0.5, 0.5, 0.5])
     assert np.isnan(driven.weights[1]).all() and np.isfinite(driven.weights[[0, 2]]).all()
     assert (driven.weights[0] != 0.4).all()
-
-
-# ---- rows in lanes
-
-
-def flushed(values):
-    return np.where(np.abs(values) < SMALLEST, np.float32(0.0), values)
-
-
-@pytest.mark.parametrize("width", [8, 24, 80])
-@pytest.mark.parametrize("resting", [False, True])
-def test_weights_are_written_as_numpy_would_bit_for_bit(width, resting):
-    rng = np.random.default_rng(width)
-    units, bound = width - 3, np.float32(0.9)
-    matrix, trace, sums = (rng.normal(size=(n, width)).astype(np.float32) for n in (units, units, 4))
-    matrix[0, :4], sums[:, :4], trace[0, :4] = 1e-16, 0.0, 0.0  # to be flushed
-    matrix[1, :4] = np.nan
-    sent = np.where(rng.random(width) < 0.3, 0, rng.normal(size=width)).astype(np.float32)
-    x, share = sent[:units, None], np.float32(0.3)
-
-    def clipped(added):
-        written = flushed(np.clip(matrix + added, -bound, bound))
-        return written if resting else np.where(x == 0, matrix, written)
-
-    constant = sums[0] + x * sums[1]
-    followed = flushed(matrix - share * matrix + (share * x) * sums[0])
-    for write, arguments, expected in (
-        (follow, (sent, sums[0], share), followed),
-        (write_constant, (sent, sums, bound, resting), clipped(constant)),
-        (write_linear, (sent, sums, bound, resting), clipped(constant + (sums[2] + x * sums[3]) * matrix)),
-        (write_traced, (trace, sums[0], bound), flushed(np.clip(matrix + sums[0] * trace, -bound, bound))),
-    ):
-        ours = matrix.copy()
-        write(ours, *arguments)
-        np.testing.assert_array_equal(ours, expected)
-        assert not np.array_equal(ours, matrix, equal_nan=True)
-
-
-@kernel
-def _product(innate, gain, plastic, rates, drive):
-    add_product(Changing(innate, gain, plastic), rates, drive)
-
-
-@pytest.mark.parametrize("width", [8, 24, 80, 96])
-def test_changing_weights_drive_a_network_as_stored_ones_do_bit_for_bit(width):
-    rng = np.random.default_rng(width)
-    innate, gain, plastic = rng.normal(size=(3, width - 1, width)).astype(np.float32)
-    rates = np.where(rng.random(width) < 0.3, 0, rng.normal(size=width)).astype(np.float32)
-    drive = rng.normal(size=width).astype(np.float32)
-    expected, ours, plain = drive.copy(), drive.copy(), drive.copy()
-    stored = innate + gain * plastic
-    for pre in range(width - 1):
-        expected += rates[pre] * stored[pre]
-    _product(innate, gain, plastic, rates, ours)
-    add_product(Changing(innate, gain, plastic), rates, plain)
-    np.testing.assert_array_equal(ours, expected)
-    np.testing.assert_array_equal(plain, expected)

@@ -32,7 +32,7 @@ def body(**changes):
 
 def written(rule, network, traces, age, plastic, m):
     """Let the rule write `plastic` at this age under a third factor; return whether it did."""
-    return consolidate(rule, traces, age, network, rest(network), plastic, np.array([m], np.float32))
+    return bool(consolidate(rule, traces, age, network, rest(network), plastic, np.array([m], np.float32)))
 
 
 def explored(rule, network, traces, trial, age=0, key=7, steps=STEPS, activity=None):

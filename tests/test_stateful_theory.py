@@ -9,6 +9,7 @@ from scipy.integrate import solve_ivp
 from evoplastic.networks.contract import activate, express
 from evoplastic.rules.contract import Around, accumulate, consolidate, explore
 from evoplastic.rules.node_perturbation import NodePerturbationSettings
+from evoplastic.vectors import send
 
 
 def test_bcm_becomes_selective_for_one_of_two_inputs():
@@ -50,7 +51,9 @@ def mean_rates(driven, steps, averaged, sent=1.0):
     total = np.zeros(driven.units - 1)
     for step in range(steps):
         explore(driven.rule, driven.state, 0, driven.activity)
-        activate(driven.network, driven.activity, weights)
+        send(weights, driven.activity.rates, driven.activity.drive)
+        driven.activity.before[:] = driven.activity.rates
+        activate(driven.network, driven.activity)
         driven.activity.rates[0] = sent * rng.uniform(0.5, 1.5)
         accumulate(driven.rule, driven.state, 0, driven.activity)
         third = np.zeros(1, np.float32)

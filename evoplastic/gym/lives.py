@@ -26,7 +26,7 @@ from evoplastic.tasks.meta.program import Decoded, Program
 from evoplastic.tasks.meta.reading import read_meta_task
 from evoplastic.tasks.meta.solvers.values import Values, values
 from evoplastic.tasks.meta.tables import Bounds, tables_of
-from evoplastic.tasks.meta.world import STATE, World, codes, held, levels
+from evoplastic.tasks.meta.world import STATE, World, code_at, held_at, level_at
 
 LONGEST = 100_000  # decisions, as in a spec
 _BESIDES = 2  # entries of an extended observation that are neither stimulus nor action: reward and share of the horizon
@@ -114,7 +114,7 @@ class Lives:
         return np.empty((self.lanes, width), np.float32)
 
     def _held(self, world: World, number: int, variable: Decoded) -> str | float:
-        what = int(held(world)[number])
+        what = int(world.ints[held_at(world, number)])
         match variable.kind:
             case "state":
                 return self.program.states[what]
@@ -122,9 +122,10 @@ class Lives:
                 return self.program.actions[what]
             case "stimulus":
                 names = tuple(self.program.spec.stimuli)
-                return names[what] if what < len(names) else _digits(codes(world)[what])
+                code = slice(code_at(world, what, 0), code_at(world, what + 1, 0))
+                return names[what] if what < len(names) else _digits(world.reals[code])
             case "probability":
-                return float(levels(world)[number])
+                return float(world.reals[level_at(world, number)])
             case _:
                 return what
 

@@ -12,6 +12,15 @@ _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 
 @inlined_kernel
+def highest_of(values):
+    """Return the highest of some values; numba's values.max() makes an array."""
+    highest = values[0]
+    for value in values:
+        highest = max(highest, value)
+    return highest
+
+
+@inlined_kernel
 def best_of(values, count, word):
     """Return the place of the highest of the first `count` values; `word` decides evenly among equal ones."""
     highest, ties = values[0], 0
@@ -32,7 +41,7 @@ def best_of(values, count, word):
 @inlined_kernel
 def softmax_of(values, inverse_temperature, word):
     """Return a place drawn with probability exp(b v) / sum exp(b v)."""
-    highest = values.max()
+    highest = highest_of(values)
     total = _ZERO
     for value in values:
         total += exp(inverse_temperature * (value - highest))

@@ -12,10 +12,10 @@ Its settings say which of its coefficients are genes (`blocks`), what it is `tol
 
 from __future__ import annotations
 
-from evoplastic.jit import open_function
+from evoplastic.jit import making_open_function, open_function
 
 
-@open_function
+@making_open_function
 def newborn(learner, symbols, actions):
     """Return the learner's memory at birth."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evoplastic.jit import kernel
+from evoplastic.jit import making_kernel
 from evoplastic.learners.contract import choose, learn, newborn
 from evoplastic.learners.symbols import symbol_now
 from evoplastic.random import CHOICES, philox
@@ -21,7 +21,7 @@ _NO_UNITS = np.int64(0)
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 
-@kernel
+@making_kernel
 def live_tabular(learner, tables, block, looks, key, learning, scores):
     """Live block `block` of a life as a newborn, and fill `scores` (decisions, 3) float32 with loss, score and cost 0.
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from evoplastic.genome import Block, BlockSettings
 from evoplastic.jit import pack
-from evoplastic.learners.choosing import best_of, faded, softmax_of
+from evoplastic.learners.choosing import best_of, faded, highest_of, softmax_of
 from evoplastic.learners.coefficients import blocks_of, coefficient, numbers_of
 from evoplastic.random import below, unit
 from evoplastic.tasks.meta.program import Program
@@ -85,7 +85,7 @@ class QLearning(NamedTuple):
         return best_of(values, values.shape[0], words[2])
 
     def learn(learner, memory, seen, action, reward, following, ended):
-        future = _ZERO if ended else learner.gamma * memory.values[following].max()
+        future = _ZERO if ended else learner.gamma * highest_of(memory.values[following])
         value = memory.values[seen, action]
         memory.values[seen, action] = value + learner.alpha * (reward + future - value)
         memory.age[0] += 1

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from evoplastic.genome import Block, BlockSettings
 from evoplastic.jit import inlined_kernel, pack
-from evoplastic.learners.choosing import faded
+from evoplastic.learners.choosing import faded, highest_of
 from evoplastic.learners.coefficients import blocks_of, coefficient, numbers_of
 from evoplastic.random import below, unit
 from evoplastic.tasks.meta.program import Program
@@ -136,7 +136,7 @@ def _place_of(memory, seen, following):
 def _highest(memory, seen, optimism):
     """Return the value of the best known move; `optimism` where none is known."""
     found = memory.found[seen]
-    return memory.values[seen, :found].max() if found > 0 else optimism
+    return highest_of(memory.values[seen, :found]) if found > 0 else optimism
 
 
 @inlined_kernel

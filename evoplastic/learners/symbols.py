@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from evoplastic.jit import kernel
+from evoplastic.jit import making_kernel
 from evoplastic.tasks.meta.program import Program
 from evoplastic.tasks.meta.tables import SHOWN, SLOTS, STATES, STIMULI
 from evoplastic.tasks.meta.world import HEAD, LAYOUT_NOW, STATE, WORDS_AT
@@ -43,7 +43,7 @@ def _possible(program: Program, row: list[int]) -> Iterator[tuple[int, ...]]:
         yield tuple(means.get(stimulus, stimulus) for stimulus in row)
 
 
-@kernel
+@making_kernel
 def symbol_now(world, looks, labels, met):
     """Return the symbol of what the present state shows.
 

@@ -23,6 +23,7 @@ from scipy.sparse import csr_array
 from evoplastic.errors import UserError
 from evoplastic.genome import Block, BlockSettings
 from evoplastic.jit import inlined_kernel, pack
+from evoplastic.learners.choosing import highest_of
 from evoplastic.learners.coefficients import blocks_of, coefficient, numbers_of
 from evoplastic.learners.symbols import looks_of
 from evoplastic.random import unit
@@ -151,7 +152,7 @@ class Thompson(NamedTuple):
                 if known.seen[n] != seen:
                     belief[n] = _ZERO
         each = belief.shape[0] // known.instances
-        if drawn[0] < 0 or drawn[1] <= 0 or belief[drawn[0] * each : (drawn[0] + 1) * each].max() <= _ZERO:
+        if drawn[0] < 0 or drawn[1] <= 0 or highest_of(belief[drawn[0] * each : (drawn[0] + 1) * each]) <= _ZERO:
             drawn[0], drawn[1] = _drawn_from(belief, words[0]) // each, learner.every
         drawn[1] -= 1
         likeliest = drawn[0] * each
@@ -183,7 +184,10 @@ class Thompson(NamedTuple):
 @inlined_kernel
 def _drawn_from(belief, word):
     """Return a situation drawn by the belief, which need not sum to 1."""
-    left, last = belief.sum() * unit(word), 0
+    total, last = np.float32(0.0), 0
+    for share in belief:
+        total += share
+    left = total * unit(word)
     for n in range(belief.shape[0]):
         if belief[n] > np.float32(0.0):
             last = n

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from evoplastic.errors import UserError
-from evoplastic.jit import open_function
+from evoplastic.jit import making_open_function, open_function
 
 
 class ModulationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
@@ -79,7 +79,7 @@ def every_step(modulation):
     """Return whether the third factor acts at every step (else once a trial, when feedback starts)."""
 
 
-@open_function
+@making_open_function
 def memory(modulation, kinds):
     """Return the modulation's own (m,) float32 memory at birth, or a nest of them, for `kinds` trial types."""
 

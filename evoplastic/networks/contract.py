@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evoplastic.jit import kernel, open_function
+from evoplastic.jit import kernel, making_open_function, open_function
 
 _INFINITE = np.float32(np.inf)
 
@@ -23,19 +23,20 @@ class Activity(NamedTuple):
     rates: NDArray  # after it, with this step's clamps
     before: NDArray  # the rates of the previous step
     noise: NDArray  # what the rule adds to the potential this step
-    drive: NDArray  # scratch: summed recurrent input
+    drive: NDArray  # summed recurrent input
 
 
-@open_function
+@making_open_function
 def rest(network):
     """Return the Activity of a newborn."""
 
 
 @open_function
-def activate(network, activity, weights):
-    """Move `activity` one step under `weights`; `rates` before the call end up in `before`.
+def activate(network, activity):
+    """Move `activity` one step: `rates` become those that follow from the potentials, `drive` and `noise`.
 
-    `weights` are (N, W) [pre, post], or `vectors.Changing`: hand them to `vectors.add_product`, which takes both.
+    `before` holds the rates of the step before, and `drive` what they sent: the sum over pre of
+    before[pre] * weights[pre, post].
     """
 
 

@@ -27,11 +27,10 @@ from evoplastic.networks.roles import BORN_WITHOUT_INPUT, CLAMPED, ROLES, RoleSe
 from evoplastic.numbers import flush
 from evoplastic.polynomials import tanh
 from evoplastic.random import Purpose, philox, stream_key, unit
-from evoplastic.vectors import LANES, add_product
+from evoplastic.vectors import LANES, aligned_zeros
 
 FreeRole = Literal["hidden", "modulator", "value", "response"]
 
-_SILENT = np.float32(0.0)
 _INPUTS = 1  # names the key of input weights; those of blocks have two parts
 
 
@@ -103,7 +102,7 @@ class LeakySettings(
     def build(self, innate: NDArray, gain: NDArray) -> Leaky:
         """Return the packed network with these (N, N) weights and gains."""
         network = _empty(self)
-        weights = np.zeros((2, *network.innate.shape), np.float32)
+        weights = aligned_zeros((2, *network.innate.shape))
         weights[0, :, : self.units] = innate
         weights[1, :, : self.units] = gain
         return network._replace(innate=weights[0], gain=weights[1])
@@ -165,12 +164,8 @@ class Leaky(NamedTuple):
             np.zeros(width, np.float32),
         )
 
-    def activate(network, activity, weights):
-        potential, rates, before, noise, drive = activity
-        for post in range(drive.shape[0]):
-            before[post] = rates[post]
-            drive[post] = _SILENT
-        add_product(weights, before, drive)  # silent units add nothing: the clamped ones are, most of a trial
+    def activate(network, activity):
+        potential, rates, _, noise, drive = activity
         for post in range(drive.shape[0]):
             moved = flush(potential[post] + network.leak * (drive[post] - potential[post]) + noise[post])
             potential[post] = moved

@@ -37,6 +37,7 @@ from evoplastic.rules.contract import Around, continual
 from evoplastic.rules.together import together_of
 from evoplastic.tasks import FAMILIES
 from evoplastic.tasks.contract import SCORE_COLUMNS, feedback_step, steps_per_trial
+from evoplastic.vectors import aligned_zeros
 
 MOST_UNITS = 5_000  # an array over synapses then takes 200 MB
 SHORTEST_STEP_MS = 1e-3
@@ -174,7 +175,7 @@ class Lifetimes(Lives[LifetimesSettings]):
     def _live(self, genotype: NDArray[np.float64], life: Life, names: Sequence[str]) -> NDArray[np.float32]:
         body = self.body(genotype, life, names)
         scores = np.zeros((len(names) * self.settings.task.trials, SCORE_COLUMNS), np.float32)
-        live(*body, self.key(life), np.empty_like(body.network.innate), scores)
+        live(*body, self.key(life), aligned_zeros(body.network.innate.shape), scores)
         return scores
 
     def record(self, genotype: NDArray[np.float64], life: Life, wanted: Wanted) -> Recorded:
@@ -183,7 +184,7 @@ class Lifetimes(Lives[LifetimesSettings]):
         units, steps = len(body.network.innate), steps_per_trial(body.task)
         recorder = recorder_of(units, steps, self.channels, wanted)
         scores = np.zeros((len(names) * self.settings.task.trials, SCORE_COLUMNS), np.float32)
-        live_seen(*body, self.key(life), np.empty_like(body.network.innate), scores, recorder)
+        live_seen(*body, self.key(life), aligned_zeros(body.network.innate.shape), scores, recorder)
         lived = scores[wanted.kept()]
         return Recorded(recorder, lived, body.network.innate[:, :units], body.network.gain[:, :units])
 

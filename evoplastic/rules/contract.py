@@ -20,7 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoplastic.errors import UserError, nearest
-from evoplastic.jit import open_function
+from evoplastic.jit import making_open_function, open_function
+
+SENT = 2  # see `consolidate`
 
 Grain = Literal["synapse", "neuron", "scalar"]  # the finest that a coefficient can be: one a synapse, a unit, a rule
 
@@ -99,7 +101,7 @@ def channel_number(name: str, channels: tuple[str, ...]) -> int:
     return channels.index(name) if name else 0
 
 
-@open_function
+@making_open_function
 def newborn(rule, network, steps):
     """Return the rule's state at birth, for trials of `steps` steps."""
 
@@ -126,4 +128,8 @@ def continual(rule):
 
 @open_function
 def consolidate(rule, state, age, network, activity, plastic, modulators):
-    """Write the plastic weights (N, W) [pre, post] from the traces and the third factors; return whether any was."""
+    """Write the plastic weights (N, W) [pre, post] from the traces and the third factors.
+
+    Return whether any was written: False or True; or SENT if `activity.drive` then holds, too, what the present rates
+    send under the new weights, which spares the next step a pass over all synapses.
+    """

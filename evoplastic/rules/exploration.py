@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evoplastic.jit import inlined_kernel
+from evoplastic.jit import inlined_kernel, making_kernel
 from evoplastic.polynomials import log
 from evoplastic.random import NOISE, philox, unit
 
@@ -38,7 +38,7 @@ def gap_scale(probability: float) -> float:
         return float(1.0 / np.log1p(-probability))
 
 
-@inlined_kernel
+@making_kernel
 def unperturbed(units, steps):
     """Return room for the perturbations of a trial of `steps` steps, none drawn."""
     events = steps * units + 2 * _BATCH
@@ -47,7 +47,7 @@ def unperturbed(units, steps):
     )
 
 
-@inlined_kernel
+@making_kernel
 def draw(perturbations, key, trial, first_step, steps, gap, amplitude):
     """Draw a trial's perturbations from `first_step` on, none if that is `steps`, in reading order of (step, unit)."""
     units = perturbations.units

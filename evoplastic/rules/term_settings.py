@@ -92,6 +92,7 @@ class TermSettings(RuleSettings, frozen=True, kw_only=True):
                 burn_in=self.burn_in_trials,
                 every_step=int(self.every_step),
                 traced=int(any(traces)),
+                highest=max((term.post for term in terms), default=0),
                 affine=int(simple and table.shape[1] == 1),
             )
         )

@@ -16,13 +16,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evoplastic.jit import kernel
+from evoplastic.jit import inlined_kernel, kernel
 from evoplastic.numbers import flush
+from evoplastic.rules.contract import SENT, continual
+from evoplastic.rules.writing import write_constant, write_damped, write_linear, write_traced
 
 PRE, POST, WEIGHT, TRACE, CHANNEL = range(5)  # columns of `powers`; CHANNEL names the third factor
 UNGATED = -1  # the channel of a term without a third factor
 MOST_POWER = 4  # of x and y
 
+_NOTHING, _WRITTEN = 0, 1
+_WRITES_PER_FLUSH = 16  # what shrinks by more than 1e23 in between is subnormal for as long
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
 
@@ -30,10 +34,11 @@ _ONE = np.float32(1.0)
 class Memory(NamedTuple):
     trace: NDArray  # (N, W) [pre, post], E; (0, W) for a rule without
     means: NDArray  # (2, W): running means of x and y
-    local: NDArray  # (2, W): this step's x and y, as the rule sees them
-    powers: NDArray  # (5, W) scratch: y^0 to y^4
+    sent: NDArray  # (W,): this step's x, as the rule sees it
+    powers: NDArray  # (5, W): y^0 to y^4, of this step's y; above y^1 made where they are needed
     sums: NDArray  # (4, W) scratch: what the terms with x^a P^d add up to, at a + 2 d
     change: NDArray  # (W,) scratch: of a row of synapses
+    writes: NDArray  # (1,) int64: how often anything was written
 
 
 class Terms(NamedTuple):
@@ -45,6 +50,7 @@ class Terms(NamedTuple):
     burn_in: int  # trials
     every_step: int  # 1: may write at every step, 0: when a third factor comes
     traced: int  # 1: a term has a trace
+    highest: int  # power of y in any term
     affine: int  # 1: c is one for all synapses of a unit, and either all terms have a trace or none and a, d <= 1
 
     def newborn(rule, network, steps):
@@ -52,10 +58,11 @@ class Terms(NamedTuple):
         return Memory(
             np.zeros((units if rule.traced else 0, width), np.float32),
             np.zeros((2, width), np.float32),
-            np.zeros((2, width), np.float32),
+            np.zeros(width, np.float32),
             np.ones((MOST_POWER + 1, width), np.float32),
             np.zeros((4, width), np.float32),
             np.zeros(width, np.float32),
+            np.zeros(1, np.int64),
         )
 
     def begin_exploring(rule, state, key, trial, age, steps):
@@ -66,42 +73,68 @@ class Terms(NamedTuple):
 
     def accumulate(rule, state, step, activity):
         see(rule, state, activity)
-        if rule.traced:
-            follow(state.trace, state.local[0], state.local[1], rule.mixing)
+        if rule.traced and not continual(rule):
+            follow(state.trace, state.sent, state.powers[1], rule.mixing)
 
     def continual(rule):
         return rule.every_step != 0
 
     def consolidate(rule, state, age, network, activity, plastic, modulators):
-        if age < rule.burn_in or not awake(rule, modulators):
-            return False
-        if rule.affine:
-            add_affine(rule, state, plastic, modulators)
-        else:
-            add_terms(rule, state, plastic, modulators)
-        return True
+        asleep = age < rule.burn_in or not awake(rule, modulators)
+        fused = rule.affine and not asleep  # the trace follows in the pass that writes
+        if rule.traced and continual(rule) and not fused:
+            follow(state.trace, state.sent, state.powers[1], rule.mixing)
+        if asleep:
+            return _NOTHING
+        raise_powers(state.powers, rule.highest)
+        state.writes[0] += 1
+        if state.writes[0] % _WRITES_PER_FLUSH == 0:
+            flush_all(plastic)
+            flush_all(state.trace)
+        if fused:
+            add_affine(rule, state, network, activity, plastic, modulators)
+            return SENT
+        add_terms(rule, state, plastic, modulators)
+        return _WRITTEN
 
 
-@kernel
+@inlined_kernel
 def see(rule, state, activity):
-    """Write what the rule sees of this step's rates to `state.local`, and let the means follow."""
-    sent, sends = state.local[0], state.local[1]  # unpacked as a pair they would not vectorise
-    for unit in range(sent.shape[0]):
-        sent[unit] = activity.before[unit] - state.means[0, unit]
-        sends[unit] = activity.rates[unit] - state.means[1, unit]
-        if rule.following > _ZERO:
-            state.means[0, unit] = flush(state.means[0, unit] + rule.following * sent[unit])
-            state.means[1, unit] = flush(state.means[1, unit] + rule.following * sends[unit])
+    """Write what the rule sees of this step's rates to `state`, and let the means follow."""
+    for unit in range(state.sent.shape[0]):
+        state.sent[unit] = activity.before[unit] - state.means[0, unit]
+    for unit in range(state.sent.shape[0]):
+        state.powers[1, unit] = activity.rates[unit] - state.means[1, unit]
+    if rule.following > _ZERO:
+        for unit in range(state.sent.shape[0]):
+            state.means[0, unit] = flush(state.means[0, unit] + rule.following * state.sent[unit])
+            state.means[1, unit] = flush(state.means[1, unit] + rule.following * state.powers[1, unit])
+
+
+@inlined_kernel
+def raise_powers(powers, highest):
+    """Write y^2 to y^highest to the rows after y."""
+    for b in range(2, highest + 1):
+        for post in range(powers.shape[1]):
+            powers[b, post] = powers[b - 1, post] * powers[1, post]
 
 
 @kernel
+def flush_all(matrix):
+    """Flush all numbers of a matrix."""
+    for pre in range(matrix.shape[0]):
+        for post in range(matrix.shape[1]):
+            matrix[pre, post] = flush(matrix[pre, post])
+
+
+@inlined_kernel
 def factor_of(rule, term, modulators):
     """Return the third factor of a term, 1 for a term without."""
     channel = rule.powers[term, CHANNEL]
     return _ONE if channel < 0 else modulators[channel]
 
 
-@kernel
+@inlined_kernel
 def awake(rule, modulators):
     """Return whether any term has a third factor that is not 0."""
     found = False
@@ -126,54 +159,49 @@ def within(x, bound):
     return flush(-bound if x < -bound else x)
 
 
-@kernel
-def add_affine(rule, state, plastic, modulators):
+@inlined_kernel
+def add_affine(rule, state, network, activity, plastic, modulators):
     """P += sums[0] + x sums[1] + (sums[2] + x sums[3]) P, or P += sums[0] E, the sums being over terms of c m y^b.
 
-    A few vectors stand for all terms, made once a step; a silent sender is passed over if x stands in every term.
+    A few vectors stand for all terms, made once a step; a silent sender is passed over if x stands in every term. What
+    the rates send under the new weights is in `activity.drive` afterwards.
     """
-    sums, change = state.sums, state.change
+    sums, y, bound = state.sums, state.powers[1], rule.bound
     sums[:] = _ZERO
-    resting, linear = False, False
+    based, kept, kept_slope = False, False, False  # which rows of `sums` any term adds to
     for term in range(rule.powers.shape[0]):
         factor = factor_of(rule, term, modulators)
         if factor != _ZERO:
-            a, d = rule.powers[term, PRE], rule.powers[term, WEIGHT]
-            resting, linear = resting or a == 0, linear or d == 1
-            for post in range(change.shape[0]):
-                change[post] = factor * rule.coefficients[term, 0, post]
-            for _ in range(rule.powers[term, POST]):
-                for post in range(change.shape[0]):
-                    change[post] *= state.local[1, post]
-            for post in range(change.shape[0]):
-                sums[a + 2 * d, post] += change[post]
+            a, b, d = rule.powers[term, PRE], rule.powers[term, POST], rule.powers[term, WEIGHT]
+            based, kept, kept_slope = based or a + d == 0, kept or a < d, kept_slope or a + d == 2
+            for post in range(sums.shape[1]):
+                sums[a + 2 * d, post] += factor * rule.coefficients[term, 0, post] * state.powers[b, post]
     if rule.traced:
-        for post in range(change.shape[0]):
-            change[post] = flush(sums[0, post])
-        write_traced(plastic, state.trace, change, rule.bound)
-    elif linear:
-        write_linear(plastic, state.local[0], sums, rule.bound, resting)
+        mixing = rule.mixing if continual(rule) else _ZERO  # else E has followed already
+        write_traced(network, plastic, activity, state.trace, state.sent, y, mixing, sums[0], bound)
+    elif kept_slope or (kept and based):
+        write_linear(network, plastic, activity, state.sent, sums, bound, based or kept)
+    elif kept:
+        write_damped(network, plastic, activity, state.sent, sums, bound, kept)
     else:
-        write_constant(plastic, state.local[0], sums, rule.bound, resting)
+        write_constant(network, plastic, activity, state.sent, sums, bound, based)
 
 
 @kernel
 def add_terms(rule, state, plastic, modulators):
     """P += sum over terms of c m x^a y^b P^d E^e, term by term for the synapses of one sending unit."""
     change = state.change
-    for b in range(1, MOST_POWER + 1):
-        for post in range(change.shape[0]):
-            state.powers[b, post] = state.powers[b - 1, post] * state.local[1, post]
     for pre in range(plastic.shape[0]):
-        row, sent = plastic[pre], state.local[0, pre]
+        row, sent = plastic[pre], state.sent[pre]
         change[:] = _ZERO
         for term in range(rule.powers.shape[0]):
+            coefficient = rule.coefficients[term, min(pre, rule.coefficients.shape[1] - 1)]
             scale = factor_of(rule, term, modulators) * power(sent, rule.powers[term, PRE])
             if rule.powers[term, TRACE]:
-                add_term(change, scale, row_of(rule, term, pre), state.trace[pre], row, 0)
+                add_term(change, scale, coefficient, state.trace[pre], row, 0)
             else:
                 sends = state.powers[rule.powers[term, POST]]
-                add_term(change, scale, row_of(rule, term, pre), sends, row, rule.powers[term, WEIGHT])
+                add_term(change, scale, coefficient, sends, row, rule.powers[term, WEIGHT])
         for post in range(row.shape[0]):
             row[post] = within(row[post] + change[post], rule.bound)
 
@@ -181,48 +209,11 @@ def add_terms(rule, state, plastic, modulators):
 @kernel
 def follow(trace, sent, sends, share):
     """E <- (1 - share) E + share x y."""
+    left = _ONE - share
     for pre in range(trace.shape[0]):
         row, x = trace[pre], share * sent[pre]
         for post in range(row.shape[0]):
-            row[post] = flush(row[post] - share * row[post] + x * sends[post])
-
-
-@kernel
-def write_constant(plastic, sent, sums, bound, resting):
-    """P <- clip(P + sums[0] + x sums[1])."""
-    base, slope = sums[0], sums[1]
-    for pre in range(plastic.shape[0]):
-        row, x = plastic[pre], sent[pre]
-        if resting or x != _ZERO:
-            for post in range(row.shape[0]):
-                row[post] = within(row[post] + (base[post] + x * slope[post]), bound)
-
-
-@kernel
-def write_linear(plastic, sent, sums, bound, resting):
-    """P <- clip(P + sums[0] + x sums[1] + (sums[2] + x sums[3]) P)."""
-    base, slope, kept, kept_slope = sums[0], sums[1], sums[2], sums[3]
-    for pre in range(plastic.shape[0]):
-        row, x = plastic[pre], sent[pre]
-        if resting or x != _ZERO:
-            for post in range(row.shape[0]):
-                added = base[post] + x * slope[post] + (kept[post] + x * kept_slope[post]) * row[post]
-                row[post] = within(row[post] + added, bound)
-
-
-@kernel
-def write_traced(plastic, trace, share, bound):
-    """P <- clip(P + share E)."""
-    for pre in range(plastic.shape[0]):
-        row, along = plastic[pre], trace[pre]
-        for post in range(row.shape[0]):
-            row[post] = within(row[post] + share[post] * along[post], bound)
-
-
-@kernel
-def row_of(rule, term, pre):
-    """Return a term's coefficients (W,) for the synapses of one sending unit."""
-    return rule.coefficients[term, min(pre, rule.coefficients.shape[1] - 1)]
+            row[post] = flush(left * row[post] + x * sends[post])
 
 
 @kernel

@@ -38,6 +38,7 @@ from evoplastic.rules.fixed import Fixed
 from evoplastic.rules.term_settings import TermSettings
 
 _NEXT = np.uint64(1)
+_NOTHING = 0  # written
 
 
 class TogetherSettings(RuleSettings, frozen=True, kw_only=True, tag="together"):
@@ -166,6 +167,6 @@ class Both(NamedTuple):
         return continual(rule.first) or continual(rule.rest)
 
     def consolidate(rule, state, age, network, activity, plastic, modulators):
-        first = consolidate(rule.first, state.first, age, network, activity, plastic, modulators)
-        rest = consolidate(rule.rest, state.rest, age, network, activity, plastic, modulators)
-        return first or rest
+        first = int(consolidate(rule.first, state.first, age, network, activity, plastic, modulators))
+        rest = int(consolidate(rule.rest, state.rest, age, network, activity, plastic, modulators))
+        return rest if rest != _NOTHING else first  # what the first sent is out of date once the rest has written

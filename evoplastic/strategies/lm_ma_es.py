@@ -31,7 +31,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from evoplastic.jit import kernel
+from evoplastic.jit import making_kernel
 from evoplastic.random import Purpose, fill_normals, stream_key
 from evoplastic.strategies.contract import Array, SearchSpace, Space, Strategy, check_arrays, check_tell, read_only
 from evoplastic.strategies.optimizers import Positive
@@ -217,7 +217,7 @@ def _weighted(candidates: Transformed, weights: Array) -> Array:
     return mean
 
 
-@kernel
+@making_kernel
 def bend(vectors: Array, rates: Array, direction: Array) -> None:
     """Replace `direction` (D,) by T direction: vector (n, D) after vector, with its rate (n,)."""
     for number in range(vectors.shape[0]):

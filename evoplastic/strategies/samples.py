@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evoplastic.jit import kernel
+from evoplastic.jit import making_kernel
 from evoplastic.random import Purpose, fill_normals, stream_key
 from evoplastic.strategies.contract import Array
 
@@ -62,7 +62,7 @@ def compact(scale: Array) -> Array:
     return scale if np.ptp(scale) else scale[:1]
 
 
-@kernel
+@making_kernel
 def add_weighted_normals(keys: NDArray[np.uint64], weights: Array, total: Array) -> None:
     """Add to `total` (D,) the normals of each key (draws,) times its weight (draws,), draw after draw."""
     normals = np.empty_like(total)
@@ -72,7 +72,7 @@ def add_weighted_normals(keys: NDArray[np.uint64], weights: Array, total: Array)
             total[gene] += weights[draw] * normals[gene]
 
 
-@kernel
+@making_kernel
 def add_weighted_moments(keys: NDArray[np.uint64], weights: Array, first: Array, spreads: Array, second: Array) -> None:
     """Add weight * eps to `first` (D,) and spread * (eps^2 - 1) to `second` (D,), draw after draw of `keys`."""
     normals = np.empty_like(first)

@@ -7,12 +7,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from evoplastic.jit import kernel
+from evoplastic.jit import making_kernel
 
 Array = NDArray[np.float64]
 
 
-@kernel
+@making_kernel
 def sum_of_products(one: Array, other: Array) -> float:
     """Return the sum of `one` (D,) times `other` (D,), first to last."""
     total = 0.0
@@ -21,7 +21,7 @@ def sum_of_products(one: Array, other: Array) -> float:
     return total
 
 
-@kernel
+@making_kernel
 def times(matrix: Array, vector: Array, out: Array) -> None:
     """Write `matrix` (n, n) times `vector` (n or more,) into `out` (n or more,)."""
     for row in range(matrix.shape[0]):
@@ -31,7 +31,7 @@ def times(matrix: Array, vector: Array, out: Array) -> None:
         out[row] = total
 
 
-@kernel
+@making_kernel
 def transposed_times(matrix: Array, vector: Array, out: Array) -> None:
     """Write `matrix`^T times `vector` (n or more,) into `out` (n or more,), adding row after row of `matrix` (n, n)."""
     for column in range(matrix.shape[1]):

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from evoplastic.jit import open_function
+from evoplastic.jit import making_open_function, open_function
 
 LOSS, CORRECT, COST = 0, 1, 2  # columns of a lifetime's scores; the rollout fills COST
 SCORE_COLUMNS = 3
@@ -81,12 +81,12 @@ def age_at(task, trial):
     """Return trials since birth: 0 makes the network newborn at this trial."""
 
 
-@open_function
+@making_open_function
 def idle(task):
     """Return the state of a life that no trial has begun."""
 
 
-@open_function
+@making_open_function
 def begin_trial(task, state, key, trial, scores):
     """Return the state of a trial, drawn from (key, trial) and what the one before left; `scores` holds those."""
 
@@ -106,7 +106,7 @@ def reads(task, step):
     """Return whether the task reads the response units at this step."""
 
 
-@open_function
+@making_open_function
 def collect(task, state, step, rates):
     """Return the state after reading the response units, at a step at which the task does."""
 

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evoplastic.jit import kernel
+from evoplastic.jit import kernel, making_kernel
 from evoplastic.modulation.contract import Outcome
 from evoplastic.random import CODES, FEEDBACK, STIMULI, below, philox
 from evoplastic.tasks.contract import CORRECT, LOSS, Levels, Units
@@ -155,7 +155,7 @@ def is_right(right, output):
     return (output > _ZERO) == (right > _ZERO)
 
 
-@kernel
+@making_kernel
 def codes_of(task, key, block):
     """Return the bits of each cue of a block of trials, (cues,) int64, no two alike."""
     codes = np.empty(task.cues, np.int64)

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from evoplastic.jit import pack
 from evoplastic.networks.leaky import Leaky, LeakySettings
 from evoplastic.numbers import flush
-from evoplastic.vectors import add_product
 
 
 class ClippedSettings(LeakySettings, frozen=True, kw_only=True, tag="clipped"):
@@ -30,11 +29,8 @@ class Clipped(NamedTuple):
 
     rest = Leaky.rest
 
-    def activate(network, activity, weights):
-        potential, rates, before, noise, drive = activity
-        before[:] = rates
-        drive[:] = np.float32(0.0)
-        add_product(weights, before, drive)
+    def activate(network, activity):
+        potential, rates, _, noise, drive = activity
         for post in range(drive.shape[0]):
             moved = flush(potential[post] + network.leak * (drive[post] - potential[post]) + noise[post])
             potential[post] = moved

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from evoplastic.errors import UserError
-from evoplastic.jit import kernel
+from evoplastic.jit import making_kernel
 from evoplastic.strategies.optimizers.contract import Array, NotNegative, Positive
 from evoplastic.strategies.sums import norm, sum_of_products, times, transposed_times
 
@@ -93,7 +93,7 @@ class FOP(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
         return self.rate / lengths if lengths > 0 else 0.0
 
 
-@kernel
+@making_kernel
 def _learn(matrices: Array, gradient: Array, previous: Array, rate: float, normalised: bool, cap: float) -> None:
     """Descend each block's M: `matrices` (blocks, side, side), of which the last may have fewer genes than its side."""
     side = matrices.shape[1]
@@ -118,7 +118,7 @@ def _learn(matrices: Array, gradient: Array, previous: Array, rate: float, norma
             matrix *= cap / size
 
 
-@kernel
+@making_kernel
 def _precondition(matrices: Array, gradient: Array, direction: Array) -> None:
     """Write M M^T gradient (D,) into `direction` (D,), block after block."""
     side = matrices.shape[1]
@@ -130,7 +130,7 @@ def _precondition(matrices: Array, gradient: Array, direction: Array) -> None:
         times(matrix, turned, direction[number * side : (number + 1) * side])
 
 
-@kernel
+@making_kernel
 def _multiply(gradients: Array, factors: Array, vector: Array) -> None:
     """Multiply `vector` (D,) by M^T, then by M: by the factors from the latest to the oldest, and back again."""
     memory = factors.shape[0]

@@ -61,10 +61,10 @@ from evoplastic.tasks.meta.world import (
     TARGETS_AT,
     WITHIN,
     WORDS_AT,
-    codes,
-    held,
-    levels,
-    picks,
+    code_at,
+    held_at,
+    level_at,
+    pick_at,
     referred,
 )
 
@@ -85,7 +85,7 @@ def begin_instance(tables, world, block, key):
         ints[HEAD + fact] = facts[fact]
     for stimulus in range(facts[STIMULI]):
         for bit in range(facts[BITS]):
-            codes(world)[stimulus, bit] = tables.codes[block, stimulus, bit]
+            world.reals[code_at(world, stimulus, bit)] = tables.codes[block, stimulus, bit]
     for variable in range(facts[VARIABLES]):
         _draw(tables, world, key, variable)
     resolve(tables, world)
@@ -107,10 +107,10 @@ def _draw(tables, world, key, variable):
     row = tables.variables[block, variable]
     word = philox(key, INSTANCES, np.uint64(block) * PER_BLOCK + np.uint64(variable))[0]
     if row[OTHER] >= 0:
-        hold(tables, world, variable, 1 - picks(world)[row[OTHER]])
+        hold(tables, world, variable, 1 - world.ints[pick_at(world, row[OTHER])])
     elif row[KIND] == CONTINUUM:
         low, high = tables.numbers[block, row[BOUNDS]], tables.numbers[block, row[BOUNDS] + 1]
-        levels(world)[variable] = low + (high - low) * unit(word)
+        world.reals[level_at(world, variable)] = low + (high - low) * unit(word)
     elif row[KIND] == DRAWN_CODE:
         _draw_code(tables, world, key, variable)
     else:
@@ -133,9 +133,9 @@ def _is_free(tables, world, variable, pick):
     for place in range(row[UNLIKE_COUNT]):
         rival = tables.words[block, row[UNLIKE] + place]
         if row[KIND] == LEVELS:
-            if levels(world)[rival] == tables.numbers[block, row[VALUES] + pick]:
+            if world.reals[level_at(world, rival)] == tables.numbers[block, row[VALUES] + pick]:
                 return 0
-        elif held(world)[rival] == tables.words[block, row[VALUES] + pick]:
+        elif world.ints[held_at(world, rival)] == tables.words[block, row[VALUES] + pick]:
             return 0
     return 1
 
@@ -144,11 +144,11 @@ def _is_free(tables, world, variable, pick):
 def hold(tables, world, variable, pick):
     block = world.ints[BLOCK]
     row = tables.variables[block, variable]
-    picks(world)[variable] = pick
+    world.ints[pick_at(world, variable)] = pick
     if row[KIND] == LEVELS:
-        levels(world)[variable] = tables.numbers[block, row[VALUES] + pick]
+        world.reals[level_at(world, variable)] = tables.numbers[block, row[VALUES] + pick]
     else:
-        held(world)[variable] = tables.words[block, row[VALUES] + pick]
+        world.ints[held_at(world, variable)] = tables.words[block, row[VALUES] + pick]
 
 
 @kernel
@@ -157,20 +157,20 @@ def _draw_code(tables, world, key, variable):
     block = world.ints[BLOCK]
     stimuli, bits = tables.facts[block, STIMULI], tables.facts[block, BITS]
     mine = stimuli + variable
-    held(world)[variable] = mine
+    world.ints[held_at(world, variable)] = mine
     address = (np.uint64(block) * PER_BLOCK + np.uint64(variable)) * _ATTEMPTS
     while True:
         words = philox(key, CODES, address)
         address += _ONE
         for bit in range(bits):
             word = words[0] if bit < 32 else words[1]
-            codes(world)[mine, bit] = _ON if (word >> np.uint32(bit % 32)) & np.uint32(1) else _OFF
+            world.reals[code_at(world, mine, bit)] = _ON if (word >> np.uint32(bit % 32)) & np.uint32(1) else _OFF
         new = True
         for other in range(mine):
             if other < stimuli or tables.variables[block, other - stimuli, KIND] == DRAWN_CODE:
                 same = True
                 for bit in range(bits):
-                    same = same and codes(world)[other, bit] == codes(world)[mine, bit]
+                    same = same and world.reals[code_at(world, other, bit)] == world.reals[code_at(world, mine, bit)]
                 new = new and not same
         if new:
             return
@@ -194,12 +194,12 @@ def resolve(tables, world):
         _resolve_places(world, words, row, at)
         chance = numbers[row[AMOUNT] + 1]
         if row[CHANCE_OF] >= 0:
-            chance += numbers[row[AMOUNT] + 2] * levels(world)[row[CHANCE_OF]]
+            chance += numbers[row[AMOUNT] + 2] * world.reals[level_at(world, row[CHANCE_OF])]
         reals[ints[CHANCES_AT] + rule] = chance
     shown = facts[SHOWN]
     for place in range(shown, shown + facts[SHOWN_COUNT]):
         ints[ints[WORDS_AT] + place] = referred(world, words[place]) if words[place] < -1 else words[place]
-    ints[LAYOUT_NOW] = held(world)[facts[LAYOUT]] if facts[LAYOUT] >= 0 else 0
+    ints[LAYOUT_NOW] = world.ints[held_at(world, facts[LAYOUT])] if facts[LAYOUT] >= 0 else 0
     _lay_out(tables, world)
 
 

@@ -82,7 +82,7 @@ from evoplastic.tasks.meta.world import (
     TARGETS_AT,
     WITHIN,
     WORDS_AT,
-    picks,
+    pick_at,
     unborn,
 )
 
@@ -232,9 +232,9 @@ def change(tables, world):
     """Change the variables whose time has come, and those that are the other value of one of them."""
     block, changed = world.ints[BLOCK], False
     for variable in range(tables.facts[block, VARIABLES]):
-        row, pick = tables.variables[block, variable], picks(world)[variable]
+        row, pick = tables.variables[block, variable], world.ints[pick_at(world, variable)]
         if row[OTHER] >= 0:
-            changed_pick = 1 - picks(world)[row[OTHER]]
+            changed_pick = 1 - world.ints[pick_at(world, row[OTHER])]
         elif _is_due(tables, world, row):
             words = philox(np.uint64(world.ints[KEY]), CHANGES, _address(world, np.uint64(variable)))
             changed_pick = pick
@@ -296,5 +296,5 @@ def _joint_value(tables, world):
     for variable in range(tables.facts[0, VARIABLES]):
         row = tables.variables[0, variable]
         if row[CHANGE_EVERY] != UNCHANGING:
-            joint = joint * row[VALUE_COUNT] + picks(world)[variable]
+            joint = joint * row[VALUE_COUNT] + world.ints[pick_at(world, variable)]
     return joint

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evoplastic.jit import inlined_kernel, kernel
+from evoplastic.jit import making_kernel
 from evoplastic.random import philox
 from evoplastic.tasks.meta.drawing import begin_instance
 from evoplastic.tasks.meta.engine import arrive, decide, draw_chances, observe
@@ -39,7 +39,7 @@ def unborn_lanes(tables: Tables, lanes: int) -> World:
     return World(*(np.repeat(array[None], lanes, axis=0) for array in unborn(tables, 0)))
 
 
-@kernel
+@making_kernel
 def begin_lanes(tables, worlds, key, first, horizon, trials, observations):
     """Draw the instances of lanes `first`, `first` + 1, ... from `key` and observe where they start.
 
@@ -55,7 +55,7 @@ def begin_lanes(tables, worlds, key, first, horizon, trials, observations):
         _observe(world, horizon, observations[row])
 
 
-@kernel
+@making_kernel
 def decide_lanes(tables, worlds, actions, horizon, trials, observations, rewards):
     """Carry out one action in every lane, (N,) int64; as `begin_lanes`, and `rewards` (N,) float64 are written."""
     for row in range(actions.shape[0]):
@@ -68,13 +68,13 @@ def decide_lanes(tables, worlds, actions, horizon, trials, observations, rewards
         _observe(world, horizon, observations[row])
 
 
-@inlined_kernel
+@making_kernel
 def _world(worlds, row):
     """Return one lane's world, a view."""
     return World(worlds.ints[row], worlds.reals[row])
 
 
-@inlined_kernel
+@making_kernel
 def _observe(world, horizon, observation):
     ints = world.ints
     units = ints[HEAD + SLOTS] * ints[HEAD + BITS]

@@ -1,7 +1,6 @@
 """One life's world: an instance and where it stands in it.
 
-All of it lies in two arrays, since each array that a kernel touches or hands on costs it a reference count. The head of
-`ints` says where the sections of both begin.
+All of it lies in two arrays, so that a call hands on little. The head of `ints` says where the sections of both begin.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evoplastic.jit import inlined_kernel, kernel
+from evoplastic.jit import inlined_kernel, making_kernel
 from evoplastic.tasks.meta.tables import BITS, FACTS, RULE_COLUMNS, SLOTS
 
 # The head of `ints`: where the life stands,
@@ -35,7 +34,7 @@ class World(NamedTuple):
     # what is observed, what units are clamped to; codes have a row for each stimulus, then for each variable drawn
 
 
-@kernel
+@making_kernel
 def unborn(tables, clamped):
     """Return a World with room for every block of `tables` and for what `clamped` units of a network are held at."""
     variables, rules = tables.variables.shape[1], tables.rules.shape[1]
@@ -63,29 +62,27 @@ def unborn(tables, clamped):
 
 
 @inlined_kernel
-def picks(world):
-    """Return the number of each variable's value in its list, (V,), a view."""
-    return world.ints[world.ints[PICKS_AT] : world.ints[HELD_AT]]
+def pick_at(world, variable):
+    """Return where in `ints` the number of a variable's value in its list is."""
+    return world.ints[PICKS_AT] + variable
 
 
 @inlined_kernel
-def held(world):
-    """Return the state, action or stimulus that each variable is, (V,), a view."""
-    ints = world.ints
-    return ints[ints[HELD_AT] : 2 * ints[HELD_AT] - ints[PICKS_AT]]
+def held_at(world, variable):
+    """Return where in `ints` the state, action or stimulus is that a variable stands for."""
+    return world.ints[HELD_AT] + variable
 
 
 @inlined_kernel
-def levels(world):
-    """Return the probability that each variable is, (V,), a view."""
-    return world.reals[world.ints[LEVELS_AT] : world.ints[CODES_AT]]
+def level_at(world, variable):
+    """Return where in `reals` the probability is that a variable stands for."""
+    return world.ints[LEVELS_AT] + variable
 
 
 @inlined_kernel
-def codes(world):
-    """Return the code of each stimulus, then of each variable that is drawn, (stimuli + V, bits), a view."""
-    ints = world.ints
-    return world.reals[ints[CODES_AT] : ints[OBSERVED_AT]].reshape((-1, ints[CODE_BITS]))
+def code_at(world, stimulus, bit):
+    """Return where in `reals` a bit is of a stimulus's code, or of a drawn variable's, which come after the stimuli."""
+    return world.ints[CODES_AT] + stimulus * world.ints[CODE_BITS] + bit
 
 
 @inlined_kernel

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from evoplastic.jit import kernel
+from evoplastic.jit import making_kernel
 from evoplastic.random import philox
 
 Item = TypeVar("Item")
@@ -19,7 +19,7 @@ _COUNTERS = 16  # counters drawn at a time, of four words each
 _STREAM = np.uint64(0)
 
 
-@kernel
+@making_kernel
 def fill_words(key, first, out):
     """Fill `out` (counters, 4) with the words of a key's counters from `first` on."""
     for i in range(out.shape[0]):

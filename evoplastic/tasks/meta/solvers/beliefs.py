@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evoplastic.jit import kernel
+from evoplastic.jit import making_kernel
 from evoplastic.tasks.meta.solvers.growing import (
     EDGES,
     NODES,
@@ -59,7 +59,7 @@ class Tree(NamedTuple):
     complete: bool  # whether no node was left unopened for want of room
 
 
-@kernel
+@making_kernel
 def grow(model, told, signals, worth, policies, tolerance, most):
     """Return the Tree of a model whose branches tell `told` (B,) of `signals`.
 
@@ -96,7 +96,7 @@ def grow(model, told, signals, worth, policies, tolerance, most):
     return tree
 
 
-@kernel
+@making_kernel
 def _bounds(support, weights, worth, policies, decision, promised):
     """Return the bounds of a belief that need no tree, and write what each action promises at most."""
     low = -np.inf
@@ -108,7 +108,7 @@ def _bounds(support, weights, worth, policies, decision, promised):
     return (high if decision == worth.shape[0] - 1 else low), high
 
 
-@kernel
+@making_kernel
 def _weigh(model, support, weights, low, promised):
     """Put the expected reward of each action in the place of what it promises, -inf where that is below `low`."""
     for action in range(promised.shape[0]):
@@ -118,7 +118,7 @@ def _weigh(model, support, weights, low, promised):
             promised[action] = _mean(support, weights, model.rewards[action])
 
 
-@kernel
+@making_kernel
 def _mean(support, weights, values):
     total = 0.0
     for place in range(support.shape[0]):
@@ -126,7 +126,7 @@ def _mean(support, weights, values):
     return total
 
 
-@kernel
+@making_kernel
 def _trimmed(growing, begins, born, complete):
     nodes, edges = growing.counts
     return Tree(
@@ -145,7 +145,7 @@ def _trimmed(growing, begins, born, complete):
     )
 
 
-@kernel
+@making_kernel
 def _back_up(tree):
     """Tighten the bounds of opened nodes by those of their children, from the last decision to the first."""
     nodes, actions = tree.earned.shape
@@ -160,7 +160,7 @@ def _back_up(tree):
         tree.high[node] = max(min(tree.high[node], high), tree.low[node])
 
 
-@kernel
+@making_kernel
 def _value(tree, values, node, action):
     """Return what an action is worth when the children of a node are worth `values`, -inf where it was not opened."""
     row = node * tree.earned.shape[1] + action
@@ -172,7 +172,7 @@ def _value(tree, values, node, action):
     return total
 
 
-@kernel
+@making_kernel
 def expected_rewards(tree, model, policies, curve):
     """Fill `curve` (H,) with the expected reward of each decision under the policy that reaches the low values.
 
@@ -198,7 +198,7 @@ def expected_rewards(tree, model, policies, curve):
         curve[decision] += _follow_on(model, decision, policies.chosen, following)
 
 
-@kernel
+@making_kernel
 def _go_on(tree, node, reached, earned, following):
     """Add a node's belief to the `following` (P, N) of the policy that earns the most there."""
     support = tree.where[tree.held[node] : tree.held[node + 1]]
@@ -212,7 +212,7 @@ def _go_on(tree, node, reached, earned, following):
         following[best, support[place]] += reached * weights[place]
 
 
-@kernel
+@making_kernel
 def _follow_on(model, decision, chosen, following):
     """Carry out a decision for all that follow policies, (P, N), and return the expected reward."""
     actions, situations = model.rewards.shape
@@ -235,7 +235,7 @@ def _follow_on(model, decision, chosen, following):
     return total
 
 
-@kernel
+@making_kernel
 def _best_action(tree, node):
     """Return the action that reaches a node's low value, the first of those, or -1 where going on otherwise does."""
     best, best_value = -1, tree.low[node] - _SHORT_OF

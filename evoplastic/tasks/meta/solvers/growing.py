@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evoplastic.jit import kernel
+from evoplastic.jit import making_kernel
 
 NODES, EDGES = 0, 1  # what `counts` counts
 _SAME = 1e-9  # weights of beliefs this close are equal
@@ -46,7 +46,7 @@ class Spread(NamedTuple):
     counts: NDArray  # (signals,): how many have
 
 
-@kernel
+@making_kernel
 def first_beliefs(model, actions, spread, born):
     """Return a tree of nodes for what may be shown first, and write how likely each is."""
     for n in range(model.born.shape[0]):
@@ -74,14 +74,14 @@ def first_beliefs(model, actions, spread, born):
     return growing
 
 
-@kernel
+@making_kernel
 def belief(growing, node):
     """Return the situations of a node and their weights, views."""
     begin, end = growing.held[node], growing.held[node + 1]
     return growing.where[begin:end], growing.weight[begin:end]
 
 
-@kernel
+@making_kernel
 def open_node(model, told, decision, node, spread, growing, oldest):
     """Write the edges and children of every action of a node that is worth looking at.
 
@@ -107,7 +107,7 @@ def open_node(model, told, decision, node, spread, growing, oldest):
                 counts[EDGES] += 1
 
 
-@kernel
+@making_kernel
 def _add(spread, signal, n, mass):
     if spread.mass[signal, n] == 0.0:
         spread.touched[signal, spread.counts[signal]] = n
@@ -115,7 +115,7 @@ def _add(spread, signal, n, mass):
     spread.mass[signal, n] += mass
 
 
-@kernel
+@making_kernel
 def _write(spread, signal, growing, node):
     """Write what was spread to a signal as the belief of `node`, forget it, and return what it added up to."""
     size, begin = spread.counts[signal], growing.held[node]
@@ -132,7 +132,7 @@ def _write(spread, signal, growing, node):
     return total
 
 
-@kernel
+@making_kernel
 def _sort(places):
     if places.shape[0] > _SHORT:
         places.sort()
@@ -145,7 +145,7 @@ def _sort(places):
         places[other] = moved
 
 
-@kernel
+@making_kernel
 def _find(growing, node, oldest):
     """Return the node from `oldest` on with the belief just written as `node`; `node` itself, then known, if none."""
     table, mask = growing.table, np.uint64(growing.table.shape[0] - 1)
@@ -158,7 +158,7 @@ def _find(growing, node, oldest):
     return node
 
 
-@kernel
+@making_kernel
 def _are_equal(growing, one, other):
     left, right = growing.held[one], growing.held[other]
     size = growing.held[other + 1] - right
@@ -172,7 +172,7 @@ def _are_equal(growing, one, other):
     return True
 
 
-@kernel
+@making_kernel
 def _digest(growing, node):
     support, weights = belief(growing, node)
     digest = np.uint64(support.shape[0])
@@ -183,7 +183,7 @@ def _digest(growing, node):
     return digest
 
 
-@kernel
+@making_kernel
 def branches_of(model, decision, support):
     """Return how many branches a belief has over all actions."""
     first, situations, total = model.first[model.kinds[decision]], model.born.shape[0], 0
@@ -194,7 +194,7 @@ def branches_of(model, decision, support):
     return total
 
 
-@kernel
+@making_kernel
 def with_room(growing, children, entries, oldest):
     """Return the tree with room for more children that hold so many situations; `oldest` is as in `open_node`."""
     nodes, edges = growing.counts[NODES] + children + 1, growing.counts[EDGES] + children
@@ -220,7 +220,7 @@ def with_room(growing, children, entries, oldest):
     )
 
 
-@kernel
+@making_kernel
 def _longer(array, needed):
     """Return a copy with room for twice what is needed."""
     grown = np.zeros(max(array.shape[0], 2 * needed), array.dtype)
@@ -228,7 +228,7 @@ def _longer(array, needed):
     return grown
 
 
-@kernel
+@making_kernel
 def _with_slots(growing, nodes, oldest):
     """Return the tree with a hash table that is at most half full with the nodes from `oldest` to `nodes`."""
     size = growing.table.shape[0]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evoplastic.jit import kernel
+from evoplastic.jit import making_kernel
 from evoplastic.tasks.meta.solvers.situations import Array, Numbers, Situations
 
 EVENLY = -1  # the action of random play
@@ -34,7 +34,7 @@ class BestMap(NamedTuple):
     actions: Numbers  # (G,): action of each class
 
 
-@kernel
+@making_kernel
 def plan(model, worth):
     """Fill `worth` (H, A, N) with what each action is worth to who knows the situation."""
     actions, situations = model.rewards.shape
@@ -52,7 +52,7 @@ def plan(model, worth):
             later[n] = worth[decision, :, n].max()
 
 
-@kernel
+@making_kernel
 def follow(model, chosen, values):
     """Fill `values` (H + 1, N) with what a policy earns from each decision on that takes action chosen[n] in n."""
     actions, situations = model.rewards.shape
@@ -72,7 +72,7 @@ def follow(model, chosen, values):
             values[decision, n] = total / (high - low)
 
 
-@kernel
+@making_kernel
 def flow(model, chosen, occupied):
     """Fill `occupied` (H, N) with the probability of each situation at each decision, as for `follow`."""
     actions, situations = model.rewards.shape
@@ -92,7 +92,7 @@ def flow(model, chosen, occupied):
                     occupied[decision + 1, model.into[branch]] += here / (high - low) * model.chance[branch]
 
 
-@kernel
+@making_kernel
 def try_maps(model, classes, choices, counts):
     """Return the number of the best map.
 

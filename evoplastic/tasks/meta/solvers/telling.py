@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evoplastic.jit import kernel
+from evoplastic.jit import making_kernel
 from evoplastic.tasks.meta.solvers.situations import Situations
 
 POINTS = 2
@@ -44,7 +44,7 @@ def _weights(point: int, begin: int, count: int) -> np.ndarray:
     return 0.5 + (place**2 * (_GOLDEN + point) * 0.7548776662466927 + place * 0.5698402909980532) % 1.0
 
 
-@kernel
+@making_kernel
 def _sum_up(model, told, weights, values, logs):
     """Fill `values` (N,) with f_0 over the largest of its instance, and `logs` (I,) with the logarithm of that."""
     actions, situations = model.rewards.shape
