@@ -128,10 +128,16 @@ def memory_freed():
 
 def lived(life: naive.Life | Structs, kernel=live) -> naive.Record:
     """Return what `kernel` makes of a life."""
+    with memory_freed():
+        return lived_in_a_thread(life, kernel)
+
+
+def lived_in_a_thread(life: naive.Life | Structs, kernel=live) -> naive.Record:
+    """Return what `lived` does where others may live at the same time, so that nobody can say whose memory is whose."""
     built = structs(life) if isinstance(life, naive.Life) else life
     scores = np.full((built.trials, 3), np.nan, np.float32)
     plastic = np.full_like(built.network.innate, np.nan)
-    with np.errstate(over="ignore"), memory_freed():  # plain Python's Philox wraps around, as it must
+    with np.errstate(over="ignore"):  # plain Python's Philox wraps around, as it must
         kernel(*built[:5], plastic, scores)
     units = plastic.shape[0]
     assert not plastic[:, units:].any(), "padding must stay 0"

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from conftest import child, lived, small_life, structs
+from conftest import child, lived, lived_in_a_thread, memory_freed, small_life, structs
 from test_meta_lifetimes import lifetimes, run
 
 from evoplastic.jit import kernel
@@ -42,8 +42,8 @@ def test_a_cpu_without_vector_extensions_gives_the_same_bits():
 def test_threads_change_no_bit(threads):
     lives = [structs(small_life(seed, trials=40)) for seed in range(8)]
     alone = [bits(lived(life)) for life in lives]
-    with ThreadPoolExecutor(threads) as pool:
-        assert list(pool.map(lambda life: bits(lived(life)), lives)) == alone
+    with memory_freed(), ThreadPoolExecutor(threads) as pool:
+        assert list(pool.map(lambda life: bits(lived_in_a_thread(life)), lives)) == alone
 
 
 def test_order_of_lives_changes_no_bit():
