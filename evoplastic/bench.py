@@ -32,6 +32,7 @@ from evoplastic.contracts import with_plugin
 from evoplastic.errors import UserError
 from evoplastic.evaluators.threads import Threads, available_cores
 from evoplastic.evolution import Search, evolve, training_jobs
+from evoplastic.jit import aligned, aligned_zeros
 from evoplastic.modulation import MODULATIONS
 from evoplastic.modulation.contract import ModulationSettings
 from evoplastic.problems.lesions import Body
@@ -42,7 +43,6 @@ from evoplastic.rules.contract import RuleSettings, continual
 from evoplastic.strategies.contract import State
 from evoplastic.tasks.contract import SCORE_COLUMNS
 from evoplastic.timing import Lifetime, timed
-from evoplastic.vectors import aligned_zeros
 
 ROUNDS = 40
 GENERATIONS = 5
@@ -211,13 +211,13 @@ def _silence(config: RunConfig) -> dict[str, float]:
         return body._replace(rule=body.rule._replace(quiet_from=np.int64(0)))
 
     def unconnected(body: Body) -> Body:
-        innate = body.network.innate.copy()
+        innate = aligned(body.network.innate)
         innate[:, : int(0.3 * len(innate))] = 0.0
         return unperturbed(body._replace(network=body.network._replace(innate=innate)))
 
     def fading(body: Body) -> Body:
         silent = body.task.levels._replace(stimulus=_ZERO, feedback=_ZERO, echo=_ZERO, bias=_ZERO)
-        innate = (0.1 * body.network.innate).astype(np.float32)
+        innate = aligned((0.1 * body.network.innate).astype(np.float32))
         body = body._replace(task=body.task._replace(levels=silent))
         return unperturbed(body._replace(network=body.network._replace(innate=innate)))
 

@@ -80,10 +80,11 @@ def live_seen(network, rule, modulation, task, key, plastic, scores, recorder):
         for step in range(steps):
             explore(rule, traces, step, activity)
             note_noise(recorder, trial, step, activity.noise)
-            if not sent and stale:
-                send(Changing(network.innate, network.gain, plastic), activity.rates, activity.drive)
-            elif not sent:
-                send(weights, activity.rates, activity.drive)
+            if not sent:
+                if stale:
+                    send(Changing(network.innate, network.gain, plastic), activity.rates, activity.drive)
+                else:
+                    send(weights, activity.rates, activity.drive)
             sent = False
             copy(activity.rates, activity.before)
             activate(network, activity)

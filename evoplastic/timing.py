@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 
 from evoplastic.config import RunConfig
-from evoplastic.jit import kernel
+from evoplastic.jit import aligned_zeros, kernel
 from evoplastic.modulation.contract import every_step
 from evoplastic.problems.lesions import Body
 from evoplastic.rollout import live
 from evoplastic.rules.contract import continual, newborn
 from evoplastic.tasks.contract import SCORE_COLUMNS
-from evoplastic.vectors import aligned_zeros
 
 PRODUCTS = 50_000
 COPIES = 2_000

@@ -10,7 +10,6 @@ in the same pass over memory.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import llvmlite.ir as ir
@@ -35,17 +34,6 @@ class Changing(NamedTuple):
     innate: NDArray
     gain: NDArray
     plastic: NDArray
-
-
-def aligned_zeros(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return zeros that start where a vector may, so that none of their vectors straddles two lines of the cache.
-
-    Every second would if they started amid a vector, where numpy is free to put them: a fifth of a step's time.
-    """
-    size = math.prod(shape)
-    room = np.zeros(size + LANES, np.float32)
-    start = -room.__array_interface__["data"][0] % (LANES * room.itemsize) // room.itemsize
-    return room[start : start + size].reshape(shape)
 
 
 @kernel

@@ -1,6 +1,7 @@
 """What kernel tests share: one small network, its lifetimes in the oracle's terms, and the same as kernel structs."""
 
 import contextlib
+import gc
 import os
 import secrets
 import subprocess
@@ -120,8 +121,12 @@ def rule_of(life: naive.Life) -> RuleSettings:
 def memory_freed():
     """Assert that compiled code frees all arrays that it makes; what only borrows would not free those it is given."""
     _nrt_python.memsys_enable_stats()
+    gc.disable()  # what it would collect was made before
     before = rtsys.get_allocation_stats()
-    yield
+    try:
+        yield
+    finally:
+        gc.enable()
     made, freed = np.subtract(rtsys.get_allocation_stats(), before).reshape(2, 2).T
     np.testing.assert_array_equal(freed, made, "allocations and arrays that were freed, and made")
 

@@ -243,3 +243,38 @@ def test_struct_holds_at_most_eight_arrays(struct):
 def test_file_of_a_struct_says_what_it_is(part, struct):
     assert Path(inspect.getfile(struct)).is_relative_to(PACKAGE / part)
     assert inspect.getdoc(inspect.getmodule(struct)), "a file opens with what it is, its equation and its source"
+
+
+def decorators(function):
+    return {name.id for name in function.decorator_list if isinstance(name, ast.Name)}
+
+
+def returns(function):
+    return any(isinstance(node, ast.Return) and node.value is not None for node in ast.walk(function))
+
+
+def is_function(node):
+    return isinstance(node, ast.FunctionDef)
+
+
+def is_struct(node):
+    return isinstance(node, ast.ClassDef) and any(getattr(base, "id", "") == "NamedTuple" for base in node.bases)
+
+
+def test_nothing_that_borrows_its_arrays_calls_what_makes_and_returns_some():
+    nodes = [node for path in FILES for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    functions = [node for node in nodes if is_function(node)]
+    methods = [node for struct in filter(is_struct, nodes) for node in struct.body if is_function(node)]
+    opened = {node.name for node in functions if "open_function" in decorators(node)}
+    makers = {node.name for node in functions if "making_kernel" in decorators(node) and returns(node)}
+    makers |= {node.name for node in functions if "making_open_function" in decorators(node)}
+    borrowing = [node for node in functions if decorators(node) & {"kernel", "inlined_kernel"}]
+    borrowing += [node for node in methods if node.name in opened]
+    called = {
+        (node.name, call.func.id)
+        for node in borrowing
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
+    }
+    assert ("consolidate", "add_affine") in called and {"unborn", "rest", "newborn"} <= makers
+    assert {(caller, maker) for caller, maker in called if maker in makers} == set()

@@ -38,7 +38,6 @@ def run(rule, x):
     return change(rule, x)
 """
 MAIN = """
-import numba
 import numpy as np
 from evoplastic.hot import run
 from evoplastic.rule import Rule

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 from driven import Driven
 
+from evoplastic import rollout
+from evoplastic.checks import short_problem
 from evoplastic.jit import kernel
 from evoplastic.networks.contract import Activity
 from evoplastic.networks.leaky import LeakySettings
+from evoplastic.rollout import live_plainly
 from evoplastic.rules.contract import SENT, accumulate, consolidate
-from evoplastic.rules.writing import write_constant, write_damped, write_linear, write_traced
+from evoplastic.rules.writing import constant, damped, linear, write, write_traced
 from evoplastic.vectors import Changing, send
 
 BOUND, MIXING = np.float32(0.9), np.float32(0.25)
@@ -23,7 +26,7 @@ class Synapses:
         rng = np.random.default_rng(width)
         innate, gain, self.plastic, self.trace = rng.normal(size=(4, width - 3, width)).astype(np.float32)
         self.network = NETWORK._replace(innate=innate, gain=gain)
-        rates, self.sent = np.where(rng.random((2, width)) < 0.3, 0, rng.normal(size=(2, width))).astype(np.float32)
+        rates, self.x = np.where(rng.random((2, width)) < 0.3, 0, rng.normal(size=(2, width))).astype(np.float32)
         blank = np.full(width, np.nan, np.float32)
         self.activity = Activity(blank, rates, blank, blank, blank.copy())
         self.sums = rng.normal(size=(4, width)).astype(np.float32)
@@ -31,32 +34,32 @@ class Synapses:
 
     def unclipped(self):
         """Return what each formula makes of P."""
-        x, p, (base, slope, kept, kept_slope) = self.sent[: len(self.plastic), None], self.plastic, self.sums
+        x, p, (base, slope, kept, kept_slope) = self.x[: len(self.plastic), None], self.plastic, self.sums
         return {
-            write_constant: p + (base + x * slope),
-            write_damped: p + (x * slope + kept * p),
-            write_linear: p + (base + x * slope + (kept + x * kept_slope) * p),
+            constant: p + (base + x * slope),
+            damped: p + (x * slope + kept * p),
+            linear: p + (base + x * slope + (kept + x * kept_slope) * p),
         }
 
 
 @kernel
-def compiled_constant(network, plastic, activity, sent, sums, bound, resting):
-    write_constant(network, plastic, activity, sent, sums, bound, resting)
+def compiled_constant(network, plastic, activity, x, sums, bound, resting):
+    write(constant, network, plastic, activity, x, sums, bound, resting)
 
 
 @kernel
-def compiled_damped(network, plastic, activity, sent, sums, bound, resting):
-    write_damped(network, plastic, activity, sent, sums, bound, resting)
+def compiled_damped(network, plastic, activity, x, sums, bound, resting):
+    write(damped, network, plastic, activity, x, sums, bound, resting)
 
 
 @kernel
-def compiled_linear(network, plastic, activity, sent, sums, bound, resting):
-    write_linear(network, plastic, activity, sent, sums, bound, resting)
+def compiled_linear(network, plastic, activity, x, sums, bound, resting):
+    write(linear, network, plastic, activity, x, sums, bound, resting)
 
 
 @kernel
-def compiled_traced(network, plastic, activity, trace, sent, sends, mixing, share, bound):
-    write_traced(network, plastic, activity, trace, sent, sends, mixing, share, bound)
+def compiled_traced(network, plastic, activity, trace, x, y, mixing, share, bound):
+    write_traced(network, plastic, activity, trace, x, y, mixing, share, bound)
 
 
 @kernel
@@ -64,7 +67,7 @@ def compiled_send(innate, gain, plastic, rates, drive):
     send(Changing(innate, gain, plastic), rates, drive)
 
 
-COMPILED = {write_constant: compiled_constant, write_damped: compiled_damped, write_linear: compiled_linear}
+COMPILED = {constant: compiled_constant, damped: compiled_damped, linear: compiled_linear}
 
 
 def sent_under(found, plastic):
@@ -79,16 +82,19 @@ def sent_under(found, plastic):
 
 @pytest.mark.parametrize("way", ["compiled", "plain"])
 @pytest.mark.parametrize("resting", [False, True])
-@pytest.mark.parametrize("write", COMPILED, ids=lambda write: write.__name__)
+@pytest.mark.parametrize("formula", COMPILED, ids=lambda formula: formula.__name__)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_weights_are_written_by_their_formula_and_sent_under_bit_for_bit(width, write, resting, way):
+def test_weights_are_written_by_their_formula_and_sent_under_bit_for_bit(width, formula, resting, way):
     found = Synapses(width)
-    written = np.clip(found.unclipped()[write], -BOUND, BOUND)
+    written = np.clip(found.unclipped()[formula], -BOUND, BOUND)
     if not resting:
-        written = np.where(found.sent[: len(written), None] == 0, found.plastic, written)
-    function = COMPILED[write] if way == "compiled" else write
+        written = np.where(found.x[: len(written), None] == 0, found.plastic, written)
     ours = found.plastic.copy()
-    function(found.network, ours, found.activity, found.sent, found.sums, BOUND, resting)
+    arguments = found.network, ours, found.activity, found.x, found.sums, BOUND, resting
+    if way == "compiled":
+        COMPILED[formula](*arguments)
+    else:
+        write(formula, *arguments)
     np.testing.assert_array_equal(ours, written)
     np.testing.assert_array_equal(found.activity.drive, sent_under(found, written))
     assert (np.abs(ours) == BOUND).any() and np.isnan(ours[1, :4]).all() and np.isfinite(ours[2:]).all()
@@ -98,12 +104,12 @@ def test_weights_are_written_by_their_formula_and_sent_under_bit_for_bit(width, 
 @pytest.mark.parametrize("mixing", [MIXING, np.float32(0.0)])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_trace_follows_and_weights_go_along_it_bit_for_bit(width, mixing, way):
-    found, (sends, share) = Synapses(width), np.random.default_rng(1).normal(size=(2, width)).astype(np.float32)
-    followed = (np.float32(1.0) - mixing) * found.trace + (mixing * found.sent[: width - 3, None]) * sends
+    found, (y, share) = Synapses(width), np.random.default_rng(1).normal(size=(2, width)).astype(np.float32)
+    followed = (np.float32(1.0) - mixing) * found.trace + (mixing * found.x[: width - 3, None]) * y
     written = np.clip(found.plastic + share * followed, -BOUND, BOUND)
     function = compiled_traced if way == "compiled" else write_traced
     ours, trace = found.plastic.copy(), found.trace.copy()
-    function(found.network, ours, found.activity, trace, found.sent, sends, mixing, share, BOUND)
+    function(found.network, ours, found.activity, trace, found.x, y, mixing, share, BOUND)
     np.testing.assert_array_equal(trace, followed)
     np.testing.assert_array_equal(ours, written)
     np.testing.assert_array_equal(found.activity.drive, sent_under(found, written))
@@ -135,13 +141,40 @@ def test_a_rule_that_says_it_has_sent_leaves_the_next_steps_drive(name):
     np.testing.assert_array_equal(driven.activity.drive, sent_under(driven, driven.plastic))
 
 
-def test_weights_and_traces_that_fade_are_0_before_they_are_subnormal():
-    driven = Driven("fan_out", 4, u=1.0, trace_tau_ms=40.0)
+@pytest.mark.parametrize(("name", "fading"), [("decaying_hebb", "plastic"), ("fan_out", "trace")])
+def test_what_fades_is_0_before_it_is_subnormal(name, fading):
+    settings = {"decay": 0.4} if name == "decaying_hebb" else {"u": 1.0, "trace_tau_ms": 40.0}
+    driven = Driven(name, 4, **settings)
     driven.step([1, 1, 1, 1], [1, 1, 1, 1])
     smallest = []
     for _ in range(300):
         driven.step(np.zeros(4), np.zeros(4), 1e-3)
-        trace = driven.state.trace[:, :4]
-        smallest.append(trace[trace != 0].min() if trace.any() else 0.0)
-    assert smallest[-1] == 0.0 and smallest[0] > 0.1
+        numbers = (driven.plastic if fading == "plastic" else driven.state.trace)[:, :4]
+        smallest.append(numbers[numbers != 0].min() if numbers.any() else 0.0)
+    assert smallest[-1] == 0.0 and smallest[0] > 1e-3
     assert min(size for size in smallest if size) > np.finfo(np.float32).tiny
+
+
+HOMEOSTATIC = {"type": "together", "parts": {"first": {"type": "oja"}, "then": {"type": "homeostatic"}}}
+TWO_SUMS = {"type": "together", "parts": {"first": {"type": "oja"}, "then": {"type": "clipped_hebb"}}}
+WAITING = {"type": "together", "parts": {"first": {"type": "oja"}, "then": {"type": "hebbian", "burn_in_trials": 3}}}
+
+
+@pytest.mark.parametrize("task", [{}, {"tasks_per_life": 2, "newborn_tasks": True}, {"reset_activity": True}])
+@pytest.mark.parametrize("rule", [{"type": "oja"}, {"type": "fan_out"}, HOMEOSTATIC, TWO_SUMS, WAITING])
+def test_a_life_is_the_same_whether_what_is_sent_comes_with_the_writing_or_after(rule, task, monkeypatch):
+    short = {"type": "boolean", "trials": 8, "periods": {"stimulus": 40.0, "gap": 20.0, "delay": 20.0}}
+    problem = short_problem(rule=rule, task=short | task, network={"type": "leaky", "units": 14})
+    body, key = problem.body(problem.layout.initial(), problem.training_life(0, 0)), np.uint64(3)
+
+    def life():
+        scores = np.zeros((8 * task.get("tasks_per_life", 1), 3), np.float32)
+        plastic = np.zeros_like(body.network.innate)
+        live_plainly(*body, key, plastic, scores)
+        return scores, plastic
+
+    scores, plastic = life()
+    monkeypatch.setattr(rollout, "SENT", -1)  # nothing is taken for sent
+    for found, expected in zip(life(), (scores, plastic)):
+        np.testing.assert_array_equal(found, expected)
+    assert plastic.any()

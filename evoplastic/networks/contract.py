@@ -1,7 +1,7 @@
 """What a network is to a lifetime: how activity starts, and how it moves one step.
 
 A network is a NamedTuple with fields `innate` and `gain`, both (N, W) float32 indexed [pre, post], and the methods
-below. N counts units; W >= N is N padded for the machine's vectors, and padded columns stay 0.
+below. N counts units; W is N, padded to a multiple of `vectors.LANES`, and padded columns stay 0.
 """
 
 from __future__ import annotations

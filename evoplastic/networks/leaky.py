@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from evoplastic.errors import UserError
 from evoplastic.genome import Block, BlockSettings, Sharing, groups
-from evoplastic.jit import pack
+from evoplastic.jit import aligned_zeros, pack
 from evoplastic.networks.contract import Activity
 from evoplastic.networks.roles import BORN_WITHOUT_INPUT, CLAMPED, ROLES, RoleSettings, cell_types, place
 from evoplastic.numbers import flush
 from evoplastic.polynomials import tanh
 from evoplastic.random import Purpose, philox, stream_key, unit
-from evoplastic.vectors import LANES, aligned_zeros
+from evoplastic.vectors import LANES
 
 FreeRole = Literal["hidden", "modulator", "value", "response"]
 

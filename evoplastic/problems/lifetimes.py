@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from evoplastic.contracts import with_plugin
 from evoplastic.errors import UserError
 from evoplastic.genome import BlockSettings, GenomeLayout, groups
+from evoplastic.jit import aligned_zeros
 from evoplastic.modulation import MODULATIONS
 from evoplastic.modulation.channels import channels_of
 from evoplastic.networks import NETWORKS
@@ -37,7 +38,7 @@ from evoplastic.rules.contract import Around, continual
 from evoplastic.rules.together import together_of
 from evoplastic.tasks import FAMILIES
 from evoplastic.tasks.contract import SCORE_COLUMNS, feedback_step, steps_per_trial
-from evoplastic.vectors import aligned_zeros
+from evoplastic.vectors import LANES
 
 MOST_UNITS = 5_000  # an array over synapses then takes 200 MB
 SHORTEST_STEP_MS = 1e-3
@@ -216,6 +217,9 @@ class Lifetimes(Lives[LifetimesSettings]):
             for lesion in lesions:
                 values = lesion.values(values, context)
         network = self.settings.network.build(values["innate"], values["gain"])
+        columns = network.innate.shape[1]
+        if columns % LANES:
+            raise UserError(f"weights of a network must be padded to a multiple of {LANES} columns, got {columns}")
         task = self.task_of(self.tasks_of(life) if names is None else names)
         body = Body(
             network,

@@ -1,7 +1,7 @@
 """What a plasticity rule is to a lifetime: what a step leaves in its traces, what a third factor writes into weights.
 
 A rule is a NamedTuple of coefficients with the methods below; its state is a NamedTuple of arrays that the methods
-change in place (a state returned by value each step was measured 6 % slower). `age` counts trials since birth.
+change in place. `age` counts trials since birth.
 `modulators` is a (channels,) float32 array of third factors, higher meaning better.
 
 Its settings are a frozen struct whose fields are its coefficients. They build it, and say whether it is `modulated`,
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from evoplastic.errors import UserError, nearest
 from evoplastic.jit import making_open_function, open_function
 
-SENT = 2  # see `consolidate`
+NOTHING, WRITTEN, SENT = range(3)  # see `consolidate`
 
 Grain = Literal["synapse", "neuron", "scalar"]  # the finest that a coefficient can be: one a synapse, a unit, a rule
 
@@ -123,13 +123,17 @@ def accumulate(rule, state, step, activity):
 
 @open_function
 def continual(rule):
-    """Return whether the rule may write at every step, else only when a third factor comes."""
+    """Return whether the rule may write at every step, else only when a third factor comes.
+
+    Then `consolidate` follows each `accumulate` exactly once, and may do part of its work.
+    """
 
 
 @open_function
 def consolidate(rule, state, age, network, activity, plastic, modulators):
     """Write the plastic weights (N, W) [pre, post] from the traces and the third factors.
 
-    Return whether any was written: False or True; or SENT if `activity.drive` then holds, too, what the present rates
-    send under the new weights, which spares the next step a pass over all synapses.
+    Return whether any was written, NOTHING or WRITTEN (False or True will do, a count will not); or SENT if
+    `activity.drive` then holds, too, what the present rates send under the new weights, which spares the next step a
+    pass over all synapses. Nothing else changes rates or weights before that step.
     """

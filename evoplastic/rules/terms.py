@@ -18,15 +18,14 @@ from numpy.typing import NDArray
 
 from evoplastic.jit import inlined_kernel, kernel
 from evoplastic.numbers import flush
-from evoplastic.rules.contract import SENT, continual
-from evoplastic.rules.writing import write_constant, write_damped, write_linear, write_traced
+from evoplastic.rules.contract import NOTHING, SENT, WRITTEN, continual
+from evoplastic.rules.writing import constant, damped, linear, write, write_traced
 
 PRE, POST, WEIGHT, TRACE, CHANNEL = range(5)  # columns of `powers`; CHANNEL names the third factor
 UNGATED = -1  # the channel of a term without a third factor
 MOST_POWER = 4  # of x and y
 
-_NOTHING, _WRITTEN = 0, 1
-_WRITES_PER_FLUSH = 16  # what shrinks by more than 1e23 in between is subnormal for as long
+_WRITES_PER_FLUSH = 16
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
 
@@ -34,11 +33,11 @@ _ONE = np.float32(1.0)
 class Memory(NamedTuple):
     trace: NDArray  # (N, W) [pre, post], E; (0, W) for a rule without
     means: NDArray  # (2, W): running means of x and y
-    sent: NDArray  # (W,): this step's x, as the rule sees it
+    x: NDArray  # (W,): this step's, as the rule sees it
     powers: NDArray  # (5, W): y^0 to y^4, of this step's y; above y^1 made where they are needed
     sums: NDArray  # (4, W) scratch: what the terms with x^a P^d add up to, at a + 2 d
     change: NDArray  # (W,) scratch: of a row of synapses
-    writes: NDArray  # (1,) int64: how often anything was written
+    writes: NDArray  # (1,) int64: how often `add_affine` has written
 
 
 class Terms(NamedTuple):
@@ -74,40 +73,35 @@ class Terms(NamedTuple):
     def accumulate(rule, state, step, activity):
         see(rule, state, activity)
         if rule.traced and not continual(rule):
-            follow(state.trace, state.sent, state.powers[1], rule.mixing)
+            follow(state.trace, state.x, state.powers[1], rule.mixing)
 
     def continual(rule):
         return rule.every_step != 0
 
     def consolidate(rule, state, age, network, activity, plastic, modulators):
         asleep = age < rule.burn_in or not awake(rule, modulators)
-        fused = rule.affine and not asleep  # the trace follows in the pass that writes
-        if rule.traced and continual(rule) and not fused:
-            follow(state.trace, state.sent, state.powers[1], rule.mixing)
-        if asleep:
-            return _NOTHING
-        raise_powers(state.powers, rule.highest)
-        state.writes[0] += 1
-        if state.writes[0] % _WRITES_PER_FLUSH == 0:
-            flush_all(plastic)
-            flush_all(state.trace)
-        if fused:
+        if rule.affine and not asleep:
             add_affine(rule, state, network, activity, plastic, modulators)
             return SENT
+        if rule.traced and continual(rule):
+            follow(state.trace, state.x, state.powers[1], rule.mixing)
+        if asleep:
+            return NOTHING
+        raise_powers(state.powers, rule.highest)
         add_terms(rule, state, plastic, modulators)
-        return _WRITTEN
+        return WRITTEN
 
 
 @inlined_kernel
 def see(rule, state, activity):
-    """Write what the rule sees of this step's rates to `state`, and let the means follow."""
-    for unit in range(state.sent.shape[0]):
-        state.sent[unit] = activity.before[unit] - state.means[0, unit]
-    for unit in range(state.sent.shape[0]):
+    """Write what the rule sees of this step's rates to `state`, and let the means follow; one loop each vectorises."""
+    for unit in range(state.x.shape[0]):
+        state.x[unit] = activity.before[unit] - state.means[0, unit]
+    for unit in range(state.x.shape[0]):
         state.powers[1, unit] = activity.rates[unit] - state.means[1, unit]
     if rule.following > _ZERO:
-        for unit in range(state.sent.shape[0]):
-            state.means[0, unit] = flush(state.means[0, unit] + rule.following * state.sent[unit])
+        for unit in range(state.x.shape[0]):
+            state.means[0, unit] = flush(state.means[0, unit] + rule.following * state.x[unit])
             state.means[1, unit] = flush(state.means[1, unit] + rule.following * state.powers[1, unit])
 
 
@@ -117,6 +111,15 @@ def raise_powers(powers, highest):
     for b in range(2, highest + 1):
         for post in range(powers.shape[1]):
             powers[b, post] = powers[b - 1, post] * powers[1, post]
+
+
+@inlined_kernel
+def flush_now_and_then(state, plastic):
+    """Flush weights and trace at every 16th write: what fades slower than 1e23 in between is never subnormal."""
+    state.writes[0] += 1
+    if state.writes[0] % _WRITES_PER_FLUSH == 0:
+        flush_all(plastic)
+        flush_all(state.trace)
 
 
 @kernel
@@ -164,9 +167,12 @@ def add_affine(rule, state, network, activity, plastic, modulators):
     """P += sums[0] + x sums[1] + (sums[2] + x sums[3]) P, or P += sums[0] E, the sums being over terms of c m y^b.
 
     A few vectors stand for all terms, made once a step; a silent sender is passed over if x stands in every term. What
-    the rates send under the new weights is in `activity.drive` afterwards.
+    the rates send under the new weights is in `activity.drive` afterwards. A continual rule's trace follows here, in
+    the pass that writes.
     """
-    sums, y, bound = state.sums, state.powers[1], rule.bound
+    flush_now_and_then(state, plastic)
+    raise_powers(state.powers, rule.highest)
+    sums, x, y, bound = state.sums, state.x, state.powers[1], rule.bound
     sums[:] = _ZERO
     based, kept, kept_slope = False, False, False  # which rows of `sums` any term adds to
     for term in range(rule.powers.shape[0]):
@@ -176,15 +182,16 @@ def add_affine(rule, state, network, activity, plastic, modulators):
             based, kept, kept_slope = based or a + d == 0, kept or a < d, kept_slope or a + d == 2
             for post in range(sums.shape[1]):
                 sums[a + 2 * d, post] += factor * rule.coefficients[term, 0, post] * state.powers[b, post]
+    resting = based or kept
     if rule.traced:
         mixing = rule.mixing if continual(rule) else _ZERO  # else E has followed already
-        write_traced(network, plastic, activity, state.trace, state.sent, y, mixing, sums[0], bound)
+        write_traced(network, plastic, activity, state.trace, x, y, mixing, sums[0], bound)
     elif kept_slope or (kept and based):
-        write_linear(network, plastic, activity, state.sent, sums, bound, based or kept)
+        write(linear, network, plastic, activity, x, sums, bound, resting)
     elif kept:
-        write_damped(network, plastic, activity, state.sent, sums, bound, kept)
+        write(damped, network, plastic, activity, x, sums, bound, resting)
     else:
-        write_constant(network, plastic, activity, state.sent, sums, bound, based)
+        write(constant, network, plastic, activity, x, sums, bound, resting)
 
 
 @kernel
@@ -192,7 +199,7 @@ def add_terms(rule, state, plastic, modulators):
     """P += sum over terms of c m x^a y^b P^d E^e, term by term for the synapses of one sending unit."""
     change = state.change
     for pre in range(plastic.shape[0]):
-        row, sent = plastic[pre], state.sent[pre]
+        row, sent = plastic[pre], state.x[pre]
         change[:] = _ZERO
         for term in range(rule.powers.shape[0]):
             coefficient = rule.coefficients[term, min(pre, rule.coefficients.shape[1] - 1)]

@@ -23,6 +23,7 @@ from evoplastic.errors import UserError
 from evoplastic.jit import pack
 from evoplastic.parts import as_part, check_names
 from evoplastic.rules.contract import (
+    NOTHING,
     Account,
     Around,
     Grain,
@@ -38,7 +39,6 @@ from evoplastic.rules.fixed import Fixed
 from evoplastic.rules.term_settings import TermSettings
 
 _NEXT = np.uint64(1)
-_NOTHING = 0  # written
 
 
 class TogetherSettings(RuleSettings, frozen=True, kw_only=True, tag="together"):
@@ -169,4 +169,4 @@ class Both(NamedTuple):
     def consolidate(rule, state, age, network, activity, plastic, modulators):
         first = int(consolidate(rule.first, state.first, age, network, activity, plastic, modulators))
         rest = int(consolidate(rule.rest, state.rest, age, network, activity, plastic, modulators))
-        return rest if rest != _NOTHING else first  # what the first sent is out of date once the rest has written
+        return rest if rest != NOTHING else first  # what the first sent is out of date once the rest has written

@@ -22,11 +22,10 @@ from evoplastic.polynomials import exp
 from evoplastic.random import FEEDBACK, below, philox, unit
 from evoplastic.tasks.contract import CORRECT, LOSS, Levels, Units, age_at
 from evoplastic.tasks.meta.drawing import begin_instance
-from evoplastic.tasks.meta.engine import act, arrive, change, draw_chances, observe
+from evoplastic.tasks.meta.engine import arrive, decide, draw_chances, observe
 from evoplastic.tasks.meta.tables import (
     ACTIONS,
     BITS,
-    CHANGING,
     HIGHEST,
     LOWEST,
     ONE,
@@ -123,9 +122,7 @@ class Blocks(NamedTuple):
         return step == task.deciding - 1
 
     def collect(task, state, step, rates):
-        act(state, _chosen(task, state, rates))
-        if state.ints[HEAD + CHANGING]:  # else the tables are not touched, nor the reference counts of their arrays
-            change(task.tables, state)
+        decide(task.tables, state, _chosen(task, state, rates))
         reals, numbers = state.reals, state.ints[NUMBERS_AT]
         if reals[FED] == _NOT_YET:
             reals[FED] = reals[REWARD]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evoplastic.jit import inlined_kernel, kernel
+from evoplastic.jit import inlined_kernel, kernel, making_kernel
 from evoplastic.random import CHANGES, WORLD, below, philox, unit
 from evoplastic.tasks.meta.drawing import LAST, PER_BLOCK, begin_instance, hold, resolve
 from evoplastic.tasks.meta.tables import (
@@ -267,7 +267,7 @@ def _is_due(tables, world, row):
     return due
 
 
-@kernel
+@making_kernel
 def play(tables, key, decisions, policy, rewards):
     """Live `decisions` decisions of block 0 by a scripted policy and write their rewards (decisions,) float32.
 
@@ -276,6 +276,11 @@ def play(tables, key, decisions, policy, rewards):
     """
     world = unborn(tables, _NO_UNITS)
     begin_instance(tables, world, _FIRST, key)
+    _play_on(tables, world, key, decisions, policy, rewards)
+
+
+@kernel
+def _play_on(tables, world, key, decisions, policy, rewards):
     ints, reals = world.ints, world.reals
     for decision in range(decisions):
         draw_chances(world, key, decision)
