@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from evoplastic.config import RunConfig
-from evoplastic.jit import aligned_zeros, kernel
+from evoplastic.jit import aligned, aligned_zeros, kernel
 from evoplastic.modulation.contract import every_step
 from evoplastic.problems.lesions import Body
 from evoplastic.rollout import live
@@ -92,7 +92,7 @@ class Lifetime:
 
     def _vectors(self) -> tuple[Any, Any]:
         units, width = self.body.network.innate.shape
-        return np.linspace(0.5, 1.0, units, dtype=np.float32), np.zeros(width, np.float32)
+        return aligned(np.linspace(0.5, 1.0, units, dtype=np.float32)), aligned_zeros((width,))
 
 
 def _over_synapses(struct: Any, network: Any) -> list[Any]:
@@ -116,7 +116,7 @@ def timed(config: RunConfig) -> dict[str, float]:
 
 def _copy_us_per_byte(size: int) -> float:
     """Return the microseconds in which a copy between two matrices of the network's size moves a byte."""
-    source, out = np.ones(size, np.float32), np.zeros(size, np.float32)
+    source, out = aligned(np.ones(size, np.float32)), aligned_zeros((size,))
     copies(source, out, 1)
     seconds = []
     for _ in range(SLICES):
