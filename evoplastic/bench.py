@@ -59,7 +59,7 @@ def measure(preset: str, tell: Callable[[str], None] = lambda line: None) -> dic
     pairs = [lifetime.slice() for _ in range(ROUNDS)]
     ratios = sorted(step / bare for step, bare in pairs)
     tell("timing generations against bare lifetimes")
-    generation = _generation(config)
+    generation = {**_generation(config), "peak_rss_mb": _peak_memory_mb()}
     tell("timing every rule, and networks that fall silent")
     rules = {name: timed(_with_rule(config, kind)) for name, kind in with_plugin("RULES", RULES).items()}
     known = with_plugin("MODULATIONS", MODULATIONS)
@@ -82,7 +82,6 @@ def measure(preset: str, tell: Callable[[str], None] = lambda line: None) -> dic
             "rounds": ROUNDS,
         },
         **generation,
-        "peak_rss_mb": _peak_memory_mb(),
         **_start_up(preset),
         "silence_over_dense": silence,
         "rules": rules,
