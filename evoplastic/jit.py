@@ -254,14 +254,11 @@ def _opened(stub: F, borrows: bool) -> F:
     def python(*args: Any) -> Any:
         return getattr(type(args[0]), name)(*args)
 
-    def method(args: tuple[Any, ...], ours: bool) -> Any:
-        found = getattr(getattr(args[0], "instance_class", None), name, None)
-        return found if found is not None and _is_ours(found) is ours else None
-
     for ours in (True, False):  # a body from outside the package may make arrays anywhere
 
         def resolve(*args: Any, ours: bool = ours) -> Any:
-            return method(args, ours)
+            found = getattr(getattr(args[0], "instance_class", None), name, None)
+            return found if found is not None and _is_ours(found) is ours else None
 
         resolve.__signature__ = inspect.signature(stub)  # type: ignore[attr-defined]
         options = {"error_model": "numpy", "forceinline": True, "_nrt": not (borrows and ours)}

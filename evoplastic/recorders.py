@@ -94,7 +94,7 @@ class Recorder(NamedTuple):
             number, rest = divmod(at + 1, recorder.every)
             if rest == 0 and number <= recorder.weights.shape[0]:
                 units = recorder.weights.shape[1]
-                for pre in range(units):
+                for pre in range(units):  # element by element: assigning a slice would make an array
                     for post in range(units):
                         recorder.weights[number - 1, pre, post] = plastic[pre, post]
 

@@ -1,8 +1,8 @@
 """What a plasticity rule is to a lifetime: what a step leaves in its traces, what a third factor writes into weights.
 
 A rule is a NamedTuple of coefficients with the methods below; its state is a NamedTuple of arrays that the methods
-change in place. `age` counts trials since birth.
-`modulators` is a (channels,) float32 array of third factors, higher meaning better.
+change in place. `age` counts trials since birth. `modulators` is a (channels,) float32 array of third factors, higher
+meaning better.
 
 Its settings are a frozen struct whose fields are its coefficients. They build it, and say whether it is `modulated`,
 that is, whether a third factor decides what it writes; which coefficients a genome may hold, and how finely

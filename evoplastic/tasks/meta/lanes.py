@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evoplastic.jit import making_kernel
+from evoplastic.jit import inlined_kernel, kernel
 from evoplastic.random import philox
 from evoplastic.tasks.meta.drawing import begin_instance
 from evoplastic.tasks.meta.engine import arrive, decide, draw_chances, observe
@@ -39,7 +39,7 @@ def unborn_lanes(tables: Tables, lanes: int) -> World:
     return World(*(np.repeat(array[None], lanes, axis=0) for array in unborn(tables, 0)))
 
 
-@making_kernel
+@kernel
 def begin_lanes(tables, worlds, key, first, horizon, trials, observations):
     """Draw the instances of lanes `first`, `first` + 1, ... from `key` and observe where they start.
 
@@ -48,18 +48,18 @@ def begin_lanes(tables, worlds, key, first, horizon, trials, observations):
     for row in range(trials.shape[0]):
         words = philox(key, _LANES, np.uint64(first + row))
         own = np.uint64(words[0]) | np.uint64(words[1]) << _SHIFT
-        world = _world(worlds, row)
+        world = World(worlds.ints[row], worlds.reals[row])  # views
         begin_instance(tables, world, _FIRST, own)
         world.ints[KEY] = np.int64(own)
         trials[row] = 0
         _observe(world, horizon, observations[row])
 
 
-@making_kernel
+@kernel
 def decide_lanes(tables, worlds, actions, horizon, trials, observations, rewards):
     """Carry out one action in every lane, (N,) int64; as `begin_lanes`, and `rewards` (N,) float64 are written."""
     for row in range(actions.shape[0]):
-        world = _world(worlds, row)
+        world = World(worlds.ints[row], worlds.reals[row])  # views
         draw_chances(world, np.uint64(world.ints[KEY]), world.ints[WITHIN])
         decide(tables, world, actions[row])
         arrive(world)
@@ -68,13 +68,7 @@ def decide_lanes(tables, worlds, actions, horizon, trials, observations, rewards
         _observe(world, horizon, observations[row])
 
 
-@making_kernel
-def _world(worlds, row):
-    """Return one lane's world, a view."""
-    return World(worlds.ints[row], worlds.reals[row])
-
-
-@making_kernel
+@inlined_kernel
 def _observe(world, horizon, observation):
     ints = world.ints
     units = ints[HEAD + SLOTS] * ints[HEAD + BITS]
