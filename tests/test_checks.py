@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from evoplastic import checks
+from evoplastic.errors import UserError
 from evoplastic.jit import pack
+from evoplastic.networks.leaky import LeakySettings
 from evoplastic.rules import RULES
 from evoplastic.rules.contract import Around
 from evoplastic.rules.fixed import Fixed, FixedSettings
@@ -80,3 +82,11 @@ def test_a_struct_that_is_not_packed_is_found(monkeypatch):
     assert type(FixedSettings().build(Around(20.0, 5, 5, ("m",)), {}).eta) is not type(pack(Fixed(0.0)).eta)
     with pytest.raises(AssertionError, match=r"Fixed is not; use evoplastic\.jit\.pack"):
         list(checks._check_lives(checks._body(checks.short_problem(rule={"type": "fixed"}), 0)))
+
+
+def test_weights_that_are_not_padded_are_refused(monkeypatch):
+    problem = checks.short_problem()
+    packed = problem.settings.network.build(np.zeros((17, 17)), np.zeros((17, 17)))
+    monkeypatch.setattr(LeakySettings, "build", lambda *_: packed._replace(innate=packed.innate[:, :17]))
+    with pytest.raises(UserError, match="padded to a multiple of 8 columns, got 17"):
+        checks._body(problem, 0)
